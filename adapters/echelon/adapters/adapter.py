@@ -1,0 +1,102 @@
+"""The two base classes that a vendor derives from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
+
+from echelon.adapters.calls import Call
+from echelon.adapters.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from echelon.adapters.calls import Outcome, Request, Returned
+    from echelon.adapters.card import Card
+    from echelon.adapters.content import Part
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """For adapters that have nothing to set."""
+
+
+SettingsT = TypeVar("SettingsT")
+
+
+class Adapter(ABC, Generic[SettingsT]):
+    """Puts one model behind the contract; derive from BatchAdapter or AsyncAdapter, not from this.
+
+    The settings are a frozen dataclass, named as the type argument: `class Mine(BatchAdapter[MySettings])`.
+    A call is supported when its method is overridden and the card lists it.
+    """
+
+    settings_type: ClassVar[type[Any]] = NoSettings
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for base in getattr(cls, "__orig_bases__", ()):
+            origin, arguments = get_origin(base), get_args(base)
+            if isinstance(origin, type) and issubclass(origin, Adapter) and isinstance(arguments[0], type):
+                cls.settings_type = arguments[0]
+
+    @classmethod
+    def overrides(cls, call: Call) -> bool:
+        """Whether this class has a method of its own for `call`."""
+        bases = (BatchAdapter, AsyncAdapter)
+        return all(getattr(cls, call, None) is not getattr(base, call) for base in bases)
+
+    def open(self, settings: SettingsT) -> None:
+        """Load the model; called once, in a worker thread, before anything else."""
+
+    @abstractmethod
+    def card(self) -> Card:
+        """What the model says of itself, once open."""
+
+    def probe(self, call: Call) -> Request | None:
+        """A typical request, to warm up and to measure batching with; None to do without."""
+        return None
+
+    def close(self) -> None:
+        """Give everything back; called once, after the last call."""
+
+
+class BatchAdapter(Adapter[SettingsT]):
+    """Takes several requests at once and may block; it is called from worker threads, never from two at a time.
+
+    Each method returns as many outcomes as it got requests, in their order. An EchelonError in an outcome's place
+    fails that request alone; one that is raised fails the batch.
+    """
+
+    def comprehend(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        """Judge each request's parts."""
+        raise UnsupportedError("this model does not comprehend")
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        """Create new media for each request."""
+        raise UnsupportedError("this model does not generate")
+
+    def language(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        """Answer each request's text with text."""
+        raise UnsupportedError("this model does not do language")
+
+
+class AsyncAdapter(Adapter[SettingsT]):
+    """Takes one request at a time, many at once, and must never block the event loop it runs on."""
+
+    async def comprehend(self, request: Request) -> Outcome:
+        """Judge the request's parts."""
+        raise UnsupportedError("this model does not comprehend")
+
+    async def generate(self, request: Request) -> Outcome:
+        """Create new media for the request."""
+        raise UnsupportedError("this model does not generate")
+
+    async def language(self, request: Request) -> Outcome:
+        """Answer the request's text with text."""
+        raise UnsupportedError("this model does not do language")
+
+    def stream_generate(self, request: Request) -> AsyncIterator[Part] | None:
+        """Whole parts as they get ready; None sends what `generate` returns."""
+        return None

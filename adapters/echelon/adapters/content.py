@@ -1,0 +1,361 @@
+"""Typed content, as adapters receive and return it.
+
+Every kind is a frozen value that keeps the bytes it came with and decodes on demand: `image.array()` opens the file,
+`Image.from_array(pixels)` writes one. Arrays that come from bytes are read-only views where the bytes allow it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+from echelon.adapters.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Kind(StrEnum):
+    """What a part holds."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    CHOICE = "choice"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    POINT_CLOUD = "point_cloud"
+    MESH = "mesh"
+    MASK = "mask"
+    BOXES = "boxes"
+    TENSOR = "tensor"
+    JSON = "json"
+    CONTENT_REF = "content_ref"
+
+
+class Role(StrEnum):
+    """What a part is for."""
+
+    INPUT = "input"
+    EXEMPLAR = "exemplar"
+    HISTORY = "history"
+
+
+class BoxSpace(StrEnum):
+    """The unit of a box's coordinates."""
+
+    PIXEL = "pixel"
+    UNIT = "unit"
+    METRE = "metre"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One typed piece of content; `name` tells parts of one kind apart."""
+
+    kind: ClassVar[Kind]
+    role: Role = Role.INPUT
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Part):
+    """Text, with its BCP-47 language where known."""
+
+    kind: ClassVar[Kind] = Kind.TEXT
+    value: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Part):
+    """One finite number in the unit the instruction asked for."""
+
+    kind: ClassVar[Kind] = Kind.NUMBER
+    value: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredLabel:
+    """A label, and a score where the model has one; higher is more likely."""
+
+    label: str
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Part):
+    """Labels, best first."""
+
+    kind: ClassVar[Kind] = Kind.CHOICE
+    labels: tuple[ScoredLabel, ...]
+
+    @classmethod
+    def of(cls, *labels: str) -> Choice:
+        """Labels without scores."""
+        return cls(tuple(ScoredLabel(label) for label in labels))
+
+    @property
+    def label(self) -> str:
+        """The chosen label."""
+        return self.labels[0].label
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Part):
+    """An encoded image: image/png, image/jpeg or image/webp."""
+
+    kind: ClassVar[Kind] = Kind.IMAGE
+    data: bytes = field(repr=False)
+    media_type: str = "image/png"
+    width: int = 0
+    height: int = 0
+
+    def array(self) -> NDArray[np.uint8]:
+        """Pixels as uint8, (height, width, 3) in RGB or (height, width) in grey."""
+        from echelon.adapters import decode
+
+        return decode.image(self.data)
+
+    @classmethod
+    def from_array(cls, pixels: NDArray[np.uint8], *, name: str = "") -> Image:
+        """A PNG of uint8 pixels, (height, width, 3) or (height, width)."""
+        from echelon.adapters import decode
+
+        height, width = pixels.shape[:2]
+        return cls(decode.to_png(pixels), "image/png", width, height, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Audio(Part):
+    """An encoded sound: audio/wav."""
+
+    kind: ClassVar[Kind] = Kind.AUDIO
+    data: bytes = field(repr=False)
+    media_type: str = "audio/wav"
+    sample_rate_hz: int = 0
+    channel_count: int = 0
+
+    def array(self) -> tuple[NDArray[np.float32], int]:
+        """Samples in [-1, 1] as (frames, channels), and samples per second."""
+        from echelon.adapters import decode
+
+        return decode.audio(self.data)
+
+    @classmethod
+    def from_array(cls, samples: NDArray[np.floating], sample_rate_hz: int, *, name: str = "") -> Audio:
+        """A 16-bit WAV of samples in [-1, 1], (frames,) or (frames, channels); what is louder is clipped."""
+        from echelon.adapters import decode
+
+        channels = 1 if samples.ndim == 1 else samples.shape[1]
+        return cls(decode.to_wav(samples, sample_rate_hz), "audio/wav", sample_rate_hz, channels, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """A frame and its time since the start."""
+
+    image: Image
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Video(Part):
+    """An encoded clip in `data`, or frames with their times; exactly one of the two."""
+
+    kind: ClassVar[Kind] = Kind.VIDEO
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = ""
+    frames: tuple[VideoFrame, ...] = ()
+
+    def array(self) -> NDArray[np.uint8]:
+        """All frames as uint8, (frames, height, width, 3) in RGB or (frames, height, width) in grey."""
+        from echelon.adapters import decode
+
+        return decode.video(self)
+
+    @classmethod
+    def from_array(cls, frames: NDArray[np.uint8], *, frames_per_second: float, name: str = "") -> Video:
+        """PNG frames of uint8 pixels, (frames, height, width[, 3])."""
+        step = 1_000_000 / frames_per_second
+        return cls(
+            frames=tuple(VideoFrame(Image.from_array(frame), round(i * step)) for i, frame in enumerate(frames)),
+            name=name,
+        )
+
+
+XYZ = ("x", "y", "z")
+
+
+@dataclass(frozen=True, slots=True)
+class PointCloud(Part):
+    """Points with channels, as little-endian float32, row-major."""
+
+    kind: ClassVar[Kind] = Kind.POINT_CLOUD
+    data: bytes = field(repr=False)
+    point_count: int = 0
+    channels: tuple[str, ...] = XYZ
+
+    def array(self) -> NDArray[np.float32]:
+        """Points as (point_count, channels)."""
+        return _view(self.data, "<f4", (self.point_count, len(self.channels)), "point cloud")
+
+    @classmethod
+    def from_array(
+        cls, points: NDArray[np.floating], *, channels: Sequence[str] = XYZ, name: str = ""
+    ) -> PointCloud:
+        """Points of shape (points, channels)."""
+        data = points.astype("<f4").tobytes()
+        return cls(data, points.shape[0], tuple(channels), name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh(Part):
+    """A triangle mesh: float32 vertices and int32 vertex indices, little-endian, row-major."""
+
+    kind: ClassVar[Kind] = Kind.MESH
+    vertices: bytes = field(repr=False)
+    vertex_count: int
+    faces: bytes = field(repr=False)
+    face_count: int
+
+    def array(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Vertices as (vertex_count, 3) and faces as (face_count, 3)."""
+        vertices = _view(self.vertices, "<f4", (self.vertex_count, 3), "mesh vertices")
+        faces = _view(self.faces, "<i4", (self.face_count, 3), "mesh faces")
+        return vertices, faces
+
+    @classmethod
+    def from_array(cls, vertices: NDArray[np.floating], faces: NDArray[np.integer], *, name: str = "") -> Mesh:
+        """Vertices (vertices, 3) and faces (faces, 3)."""
+        return cls(
+            vertices.astype("<f4").tobytes(),
+            vertices.shape[0],
+            faces.astype("<i4").tobytes(),
+            faces.shape[0],
+            name=name,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mask(Part):
+    """A class for each pixel: a greyscale PNG whose values index `labels`, or run lengths of a binary mask."""
+
+    kind: ClassVar[Kind] = Kind.MASK
+    height: int
+    width: int
+    png: bytes = field(default=b"", repr=False)
+    run_lengths: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    def array(self) -> NDArray[np.uint8]:
+        """Pixel values as uint8, (height, width)."""
+        from echelon.adapters import decode
+
+        return decode.mask(self)
+
+    @classmethod
+    def from_array(cls, values: NDArray[np.integer], *, labels: Sequence[str] = (), name: str = "") -> Mask:
+        """A mask of pixel values 0 to 255, (height, width)."""
+        from echelon.adapters import decode
+
+        height, width = values.shape
+        return cls(height, width, decode.to_png(values.astype("uint8")), labels=tuple(labels), name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned rectangle, alone or as part of a track (`track_id` above 0)."""
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+    label: str = ""
+    score: float | None = None
+    track_id: int = 0
+    frame_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Box3D:
+    """An oriented cuboid; `rotation` is a unit quaternion x, y, z, w, empty for none."""
+
+    center: tuple[float, float, float]
+    size: tuple[float, float, float]
+    rotation: tuple[float, ...] = ()
+    label: str = ""
+    score: float | None = None
+    track_id: int = 0
+    frame_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes(Part):
+    """Boxes that share one space."""
+
+    kind: ClassVar[Kind] = Kind.BOXES
+    boxes: tuple[Box | Box3D, ...]
+    space: BoxSpace = BoxSpace.PIXEL
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor(Part):
+    """A dense array: little-endian, row-major bytes with a numpy type name and a shape."""
+
+    kind: ClassVar[Kind] = Kind.TENSOR
+    data: bytes = field(repr=False)
+    data_type: str = "float32"
+    shape: tuple[int, ...] = ()
+
+    def array(self) -> NDArray[np.generic]:
+        """A read-only view of the elements."""
+        import numpy as np
+
+        return _view(self.data, np.dtype(self.data_type).newbyteorder("<"), self.shape, "tensor")
+
+    @classmethod
+    def from_array(cls, values: NDArray[np.generic], *, name: str = "") -> Tensor:
+        """The elements of `values`."""
+        import numpy as np
+
+        little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+        return cls(little.tobytes(), values.dtype.name, values.shape, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Json(Part):
+    """A JSON document."""
+
+    kind: ClassVar[Kind] = Kind.JSON
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRef(Part):
+    """Stands for bytes that the peer put on the server before."""
+
+    kind: ClassVar[Kind] = Kind.CONTENT_REF
+    sha256: bytes
+    size_bytes: int
+    content_kind: Kind
+    media_type: str = ""
+
+
+def _view(data: bytes, dtype: str | np.dtype[np.generic], shape: tuple[int, ...], what: str) -> NDArray[np.generic]:  # type: ignore[type-arg]
+    import numpy as np
+
+    dtype = np.dtype(dtype)
+    expected = dtype.itemsize
+    for length in shape:
+        expected *= length
+    if expected != len(data):
+        raise InvalidInputError(
+            f"{what}: {dtype.name} of shape {list(shape)} takes {expected} bytes, got {len(data)}"
+        )
+    return np.frombuffer(data, dtype).reshape(shape)

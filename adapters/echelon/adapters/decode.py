@@ -1,0 +1,179 @@
+"""The one place where media become arrays and arrays become media.
+
+Formats are listed, and sizes are read from headers and checked before pixels or samples are materialised, so that
+decoding can move into a worker and a bomb costs nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import wave
+from typing import TYPE_CHECKING, Any
+
+from echelon.adapters.errors import InvalidInputError, MissingExtraError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from echelon.adapters.content import Mask, Video
+
+MAX_PIXELS = 50_000_000
+"""Pixels of one image, or of all frames of one video."""
+MAX_FRAMES = 1024
+MAX_AUDIO_SAMPLES = 64_000_000
+"""Samples of one sound over all channels."""
+
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
+CLIP_FORMATS = ("GIF", "WEBP", "PNG")
+
+
+def image(data: bytes) -> NDArray[np.uint8]:
+    """Pixels of a PNG, JPEG or WebP as uint8, (height, width, 3) or (height, width) in grey."""
+    with _open(data, IMAGE_FORMATS, "image") as opened:
+        _check_pixels(opened.width * opened.height, "image")
+        return _pixels(opened, "image")
+
+
+def video(part: Video) -> NDArray[np.uint8]:
+    """All frames as uint8, (frames, height, width[, 3])."""
+    import numpy as np
+
+    if bool(part.frames) == bool(part.data):
+        raise InvalidInputError("a video has either frames or an encoded clip")
+    if not part.frames:
+        return _clip(part)
+    frames = [frame.image.array() for frame in part.frames]
+    if len({frame.shape for frame in frames}) != 1:
+        raise InvalidInputError("the frames of a video must have one size and one mode")
+    return np.stack(frames)
+
+
+def _clip(part: Video) -> NDArray[np.uint8]:
+    import numpy as np
+
+    if part.media_type not in ("image/gif", "image/webp", "image/png", "image/apng"):
+        raise InvalidInputError(
+            f"cannot decode a clip of type {part.media_type!r}; send frames, or an animated GIF, PNG or WebP"
+        )
+    with _open(part.data, CLIP_FORMATS, "clip") as opened:
+        count = getattr(opened, "n_frames", 1)
+        if count > MAX_FRAMES:
+            raise InvalidInputError(f"the clip has {count} frames, at most {MAX_FRAMES} are taken")
+        _check_pixels(opened.width * opened.height * count, "clip")
+        frames = []
+        for index in range(count):
+            opened.seek(index)
+            frames.append(np.asarray(opened.convert("RGB")))
+        return np.stack(frames)
+
+
+def mask(part: Mask) -> NDArray[np.uint8]:
+    """Pixel values as uint8, (height, width)."""
+    import numpy as np
+
+    _check_pixels(part.height * part.width, "mask")
+    if part.png:
+        values = image(part.png)
+        if values.shape != (part.height, part.width):
+            raise InvalidInputError(
+                f"the mask says {part.height}x{part.width}, its PNG is {'x'.join(map(str, values.shape))}"
+            )
+        return values
+    if min(part.run_lengths, default=0) < 0 or sum(part.run_lengths) != part.height * part.width:
+        raise InvalidInputError(f"the run lengths of the mask do not add up to {part.height}x{part.width}")
+    bits = np.arange(len(part.run_lengths), dtype=np.uint8) % 2
+    return np.repeat(bits, part.run_lengths).reshape(part.width, part.height).T
+
+
+def audio(data: bytes) -> tuple[NDArray[np.float32], int]:
+    """Samples of a PCM WAV in [-1, 1] as (frames, channels), and samples per second."""
+    try:
+        with wave.open(io.BytesIO(data)) as opened:
+            channels, width, rate, frames = opened.getparams()[:4]
+            # The header may promise more than the file holds.
+            frames = min(frames, len(data) // max(1, channels * width))
+            if frames * channels > MAX_AUDIO_SAMPLES:
+                raise InvalidInputError(f"the sound has {frames * channels} samples, at most {MAX_AUDIO_SAMPLES} are taken")
+            raw = opened.readframes(frames)
+    except (wave.Error, EOFError) as error:
+        raise InvalidInputError("cannot read the sound; it must be a PCM WAV file") from error
+    return _samples(raw, width, channels), rate
+
+
+def _samples(raw: bytes, width: int, channels: int) -> NDArray[np.float32]:
+    import numpy as np
+
+    raw = raw[: len(raw) // (width * channels) * width * channels]
+    if width == 1:
+        values = np.frombuffer(raw, np.uint8).astype(np.float32) / 128 - 1
+    elif width == 2:
+        values = np.frombuffer(raw, "<i2").astype(np.float32) / 2**15
+    elif width == 3:
+        padded = np.zeros((len(raw) // 3, 4), np.uint8)
+        padded[:, 1:] = np.frombuffer(raw, np.uint8).reshape(-1, 3)
+        values = padded.view("<i4")[:, 0].astype(np.float32) / 2**31
+    elif width == 4:
+        values = (np.frombuffer(raw, "<i4") / 2**31).astype(np.float32)
+    else:
+        raise InvalidInputError(f"cannot read WAV samples of {width} bytes")
+    return values.reshape(-1, channels)
+
+
+def to_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode uint8 pixels, (height, width, 3) or (height, width)."""
+    if pixels.dtype.name != "uint8" or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
+        raise ValueError(f"pixels must be uint8 of (height, width[, 3]), not {pixels.dtype} of {pixels.shape}")
+    out = io.BytesIO()
+    _pillow().fromarray(pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def to_wav(samples: NDArray[np.floating], sample_rate_hz: int) -> bytes:
+    """Encode samples in [-1, 1], (frames,) or (frames, channels), as 16-bit PCM."""
+    import numpy as np
+
+    if not np.isfinite(samples).all():
+        raise ValueError("samples must be finite")
+    pcm = np.clip(np.rint(samples * 2**15), -(2**15), 2**15 - 1).astype("<i2")
+    out = io.BytesIO()
+    with wave.open(out, "wb") as opened:
+        opened.setnchannels(1 if pcm.ndim == 1 else pcm.shape[1])
+        opened.setsampwidth(2)
+        opened.setframerate(sample_rate_hz)
+        opened.writeframes(pcm.tobytes())
+    return out.getvalue()
+
+
+def _check_pixels(count: int, what: str) -> None:
+    if count > MAX_PIXELS:
+        raise InvalidInputError(f"the {what} has {count} pixels, at most {MAX_PIXELS} are taken")
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("Pillow", "media") from error
+    return Image
+
+
+def _open(data: bytes, formats: tuple[str, ...], what: str) -> Any:
+    pillow = _pillow()
+    try:
+        return pillow.open(io.BytesIO(data), formats=formats)
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+        raise InvalidInputError(f"the {what} has too many pixels, at most {MAX_PIXELS} are taken") from error
+    # Pillow's parsers raise nearly anything on hostile bytes.
+    except Exception as error:
+        raise InvalidInputError(f"cannot read the {what}; it must be one of {', '.join(formats)}") from error
+
+
+def _pixels(opened: Any, what: str) -> NDArray[np.uint8]:
+    import numpy as np
+
+    try:
+        mode = "L" if opened.mode in ("1", "L", "I;16") else "RGB"
+        return np.asarray(opened.convert(mode))
+    except Exception as error:  # truncated or hostile data, see _open
+        raise InvalidInputError(f"cannot decode the {what}: the file is damaged") from error

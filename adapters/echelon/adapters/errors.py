@@ -1,0 +1,172 @@
+"""The errors of Echelon, as adapters raise them and clients see them, whatever lies between.
+
+    EchelonError
+      InvalidInputError         what was asked breaks the contract or the model's limits
+      UnsupportedError          the model does not do that; never counted as a wrong answer
+      LimitExceededError        too large for the server; a smaller request may pass
+      ModelNotFoundError        no model of that name here
+      ContentNotFoundError      a content_ref that this peer never put
+      ServerBusyError           overload; try again after retry_after_s
+      ModelNotReadyError        still loading, failed or draining
+      BackendError              the runtime behind the adapter failed; may be tried again
+      AdapterCrashedError       the model's process died under the call
+      AdapterFailedError        the adapter raised; the server's log has the story under the incident id
+      OutputInvalidError        what the adapter returned breaks the contract
+      BudgetExceededError       no answer within the deadline or budget
+      AuthMissingError          no credentials
+      AuthDeniedError           credentials that are not enough
+      UnreachableError          the network or the server is away
+      ConfigurationError        something a person wrote has to be put right, here and now
+        AdapterNotFoundError    no adapter of that name installed
+        AdapterLoadError        a plug-in that cannot be used
+        SettingsError           settings that do not fit the adapter
+        MissingExtraError       an optional part of Echelon is not installed
+
+Reasons are the contract's words for these conditions and are never derived from class names.
+"""
+
+from typing import ClassVar
+
+
+class EchelonError(Exception):
+    """Anything that Echelon reports by design; its text is for people and names the thing and the fix."""
+
+    reason: ClassVar[str] = "INTERNAL"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class InvalidInputError(EchelonError):
+    """The request breaks the contract; `violations` are (field path, what is wrong)."""
+
+    reason = "REQUEST_INVALID"
+
+    def __init__(self, message: str, *, violations: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.violations = violations
+
+
+class UnsupportedError(EchelonError):
+    """The model does not do that."""
+
+    reason = "CAPABILITY_UNSUPPORTED"
+
+
+class LimitExceededError(EchelonError):
+    """The request or its answer is larger than the server allows."""
+
+    reason = "LIMIT_EXCEEDED"
+
+
+class ModelNotFoundError(EchelonError):
+    """The server holds no model of that name."""
+
+    reason = "MODEL_NOT_FOUND"
+
+
+class ContentNotFoundError(EchelonError):
+    """The referenced content was never put by this peer, or has expired."""
+
+    reason = "CONTENT_NOT_FOUND"
+
+
+class ServerBusyError(EchelonError):
+    """The server has as much as it takes; try again later."""
+
+    reason = "SERVER_BUSY"
+    retryable = True
+
+
+class ModelNotReadyError(EchelonError):
+    """The model is loading, failed to load, or drains."""
+
+    reason = "MODEL_NOT_READY"
+    retryable = True
+
+
+class BackendError(EchelonError):
+    """The runtime behind the adapter failed; another try may succeed."""
+
+    reason = "BACKEND_UNAVAILABLE"
+    retryable = True
+
+
+class AdapterCrashedError(EchelonError):
+    """The model's process died under the call."""
+
+    reason = "ADAPTER_CRASHED"
+    retryable = True
+
+
+class AdapterFailedError(EchelonError):
+    """The adapter raised something that is not an EchelonError."""
+
+    reason = "ADAPTER_EXCEPTION"
+    retryable = True
+
+
+class OutputInvalidError(EchelonError):
+    """The adapter returned something that breaks the contract."""
+
+    reason = "OUTPUT_INVALID"
+
+
+class BudgetExceededError(EchelonError):
+    """No answer came within the deadline or the budget."""
+
+    reason = "BUDGET_EXCEEDED"
+
+
+class AuthMissingError(EchelonError):
+    """The server wants credentials and got none."""
+
+    reason = "AUTH_MISSING"
+
+
+class AuthDeniedError(EchelonError):
+    """The credentials are unknown or not enough."""
+
+    reason = "AUTH_DENIED"
+
+
+class UnreachableError(EchelonError):
+    """The server could not be reached, or the connection broke."""
+
+    reason = "UNREACHABLE"
+    retryable = True
+
+
+class ConfigurationError(EchelonError):
+    """Something that a person wrote or installed must be put right first."""
+
+    reason = "CONFIGURATION"
+
+
+class AdapterNotFoundError(ConfigurationError):
+    """No adapter of that name is installed."""
+
+    reason = "ADAPTER_NOT_FOUND"
+
+
+class AdapterLoadError(ConfigurationError):
+    """The plug-in is there and cannot be used."""
+
+    reason = "ADAPTER_NOT_LOADED"
+
+
+class SettingsError(ConfigurationError):
+    """The settings do not fit the adapter."""
+
+    reason = "SETTINGS_INVALID"
+
+
+class MissingExtraError(ConfigurationError):
+    """An optional part of Echelon is not installed."""
+
+    reason = "EXTRA_MISSING"
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; get it with: pip install 'echelon[{extra}]'")

@@ -1,0 +1,123 @@
+"""Which adapters are installed; nothing of theirs is imported until one is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from echelon.adapters.errors import AdapterLoadError, AdapterNotFoundError, MissingExtraError
+from echelon.adapters.settings import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from echelon.adapters.adapter import Adapter
+
+GROUP = "echelon.adapters"
+OWN = "echelon"
+"""The distribution whose adapters are trusted because they are ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An adapter as its distribution declares it; `problem` is empty when nothing is known to be wrong."""
+
+    name: str
+    value: str
+    distribution: str
+    version: str
+    problem: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether Echelon itself ships it."""
+        return self.distribution == OWN
+
+
+class Registry:
+    """The adapters of one environment, by name."""
+
+    def __init__(self, points: Iterable[EntryPoint]) -> None:
+        self._points = sorted(points, key=lambda point: (point.name, _distribution(point)[0]))
+        named: dict[str, list[EntryPoint]] = {}
+        for point in self._points:
+            named.setdefault(point.name, []).append(point)
+        self._named = named
+
+    @classmethod
+    def installed(cls) -> Registry:
+        """What the entry points of this environment declare."""
+        return cls(entry_points(group=GROUP))
+
+    def entries(self) -> list[Entry]:
+        """Every declared adapter, also those that cannot be used."""
+        return [self._entry(point) for point in self._points]
+
+    def get(self, name: str) -> Entry:
+        """The entry called `name`; AdapterNotFoundError or, for one that cannot be used, AdapterLoadError."""
+        points = self._named.get(name)
+        if points is None:
+            raise AdapterNotFoundError(f"no adapter {name!r} is installed{nearest(name, self._named)}")
+        entry = self._entry(points[0])
+        if entry.problem:
+            raise AdapterLoadError(f"adapter {name!r} of {entry.distribution} cannot be used: {entry.problem}")
+        return entry
+
+    def load(self, name: str, *, trust: bool = False) -> type[Adapter[Any]]:
+        """Import the class of adapter `name`; a third party's only where `trust` allows its code in this process."""
+        entry = self.get(name)
+        if not entry.own and not trust:
+            raise AdapterLoadError(
+                f"adapter {name!r} comes from {entry.distribution} {entry.version}, whose code would run in this process; "
+                "allow that with --trust"
+            )
+        return _load(self._named[name][0], entry)
+
+    def _entry(self, point: EntryPoint) -> Entry:
+        distribution, version = _distribution(point)
+        return Entry(point.name, point.value, distribution, version, self._problem(point))
+
+    def _problem(self, point: EntryPoint) -> str:
+        rivals = sorted({_distribution(other)[0] for other in self._named[point.name]})
+        if len(self._named[point.name]) > 1:
+            return f"the name {point.name!r} is declared {len(self._named[point.name])} times, by {', '.join(rivals)}; uninstall all but one"
+        try:
+            module, attribute = point.module, point.attr
+        except AttributeError:
+            return f"the entry point {point.value!r} is not of the form 'module:Class'"
+        if not attribute:
+            return f"the entry point {point.value!r} names no class; it must be 'module:Class'"
+        top = module.partition(".")[0]
+        if importlib.util.find_spec(top) is None:
+            return f"its module {top!r} is not installed"
+        return ""
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    if point.dist is None:
+        return "unknown", ""
+    return point.dist.name, point.dist.version
+
+
+def _load(point: EntryPoint, entry: Entry) -> type[Adapter[Any]]:
+    from echelon.adapters.adapter import AsyncAdapter, BatchAdapter
+
+    said = f"adapter {entry.name!r} of {entry.distribution} ({entry.value})"
+    try:
+        loaded = point.load()
+    except MissingExtraError:
+        raise
+    # The plug-in's own code runs here, and may raise anything, SystemExit included.
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise AdapterLoadError(f"{said} failed to import: {type(error).__name__}: {error}") from error
+    if not inspect.isclass(loaded) or not issubclass(loaded, BatchAdapter | AsyncAdapter):
+        raise AdapterLoadError(f"{said} is no BatchAdapter or AsyncAdapter but {type(loaded).__name__}")
+    if inspect.isabstract(loaded):
+        missing = ", ".join(sorted(loaded.__abstractmethods__))
+        raise AdapterLoadError(f"{said} does not define {missing}")
+    return loaded

@@ -1,0 +1,21 @@
+"""Errors of the scorer."""
+
+from echelon.adapters.errors import ConfigurationError
+
+
+class InvalidSuiteError(ConfigurationError):
+    """A suite that cannot be used; the text names file, line and fix."""
+
+    reason = "SUITE_INVALID"
+
+
+class UnknownNameError(ConfigurationError):
+    """No suite, run, metric, extractor or edition of that name."""
+
+    reason = "NAME_UNKNOWN"
+
+
+class StoreError(ConfigurationError):
+    """The store of runs cannot be used."""
+
+    reason = "STORE_UNUSABLE"

@@ -1,0 +1,126 @@
+"""What a run amounts to: the one structure behind the table, the JSON and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from echelon.adapters import Card, Part
+from echelon.scorer.outcomes import State
+from echelon.scorer.suites.suite import SuiteInfo, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Sota:
+    """What a task's specialist reached, in the metric's own unit.
+
+    `source` says where from, for people; `n` is None for a published constant, and a win is then only "above the
+    published figure".
+    """
+
+    score: float
+    source: str
+    n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewedSample:
+    """A sample to look at in the report; `score` is the metric of this sample alone, None where it has no meaning."""
+
+    id: str
+    instruction: str
+    inputs: tuple[Part, ...]
+    references: tuple[Part, ...]
+    state: State
+    answer: tuple[Part, ...]
+    score: float | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """One task's result; `score` is None while the task is incomplete or where it is unsupported.
+
+    `counts` has every state that occurred; they add up to `sample_count` minus what was not asked yet. `sigmas` and
+    `sota_sigmas` are the score and sota mapped to 0-100, by edition. `won` is the point gate: at least sota.
+    """
+
+    task: Task
+    metric_id: str
+    higher_is_better: bool
+    unit: str
+    sample_count: int
+    counts: Mapping[State, int]
+    score: float | None
+    sota: Sota | None
+    sigmas: Mapping[str, float]
+    sota_sigmas: Mapping[str, float]
+    above_chance: bool
+    won: bool
+    viewed: tuple[ViewedSample, ...] = ()
+
+    @property
+    def supported(self) -> bool:
+        """Whether the model's card lists what the task needs."""
+        return not self.counts.get(State.UNSUPPORTED, 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every sample has an end that the model answers for, or the model does not support the task."""
+        ended = sum(n for state, n in self.counts.items() if state is not State.UNAVAILABLE)
+        return ended == self.sample_count
+
+    @property
+    def coverage(self) -> float:
+        """Share of the samples that came to an end, 0 to 1."""
+        ended = sum(n for state, n in self.counts.items() if state is not State.UNAVAILABLE)
+        return ended / self.sample_count if self.sample_count else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LevelResult:
+    """The levels of one scope in one edition; S2 to S5 in 0-100.
+
+    `level` is the highest level reached, 0 for none; `notes` say, in sentences, what held it back or what counts as
+    *not synergy*. `gated` scores of a dispatcher or agent are shown but do not count.
+    """
+
+    edition: str
+    scope: str
+    level: int
+    s2: float
+    s3: float
+    s4: float
+    s5: float
+    synergy_counts: bool
+    by_modality: Mapping[str, tuple[float, float, float]]
+    """(S2, S3, S4) of each modality; empty where the edition has none."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Everything that is known of a run without asking the model again."""
+
+    run_id: str
+    suite: SuiteInfo
+    card: Card
+    target: str
+    seed: int
+    settings: Mapping[str, str]
+    tasks: tuple[TaskResult, ...]
+    levels: tuple[LevelResult, ...]
+    """One for each edition, over the whole suite."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every task is complete."""
+        return all(task.complete for task in self.tasks)
+
+    def counts(self) -> dict[State, int]:
+        """How many samples ended in each state."""
+        return {
+            state: total
+            for state in State
+            if (total := sum(task.counts.get(state, 0) for task in self.tasks))
+        }
