@@ -1,0 +1,164 @@
+"""Reads a label, a number or plain words out of a text.
+
+Everything is linear in the text, whatever it holds: patterns never backtrack, and long text is read only at its end,
+where answers stand.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from math import isfinite
+
+LONGEST = 16_384
+"""Characters of a text that are read for a label or a number."""
+
+CONCLUSIONS = ("answer is", "answer:")
+ARTICLES = frozenset({"a", "an", "the"})
+DENIALS = frozenset({"not", "no", "nor", "neither", "never", "isn't", "wasn't", "aren't"})
+
+WORD = re.compile(r"[\w']++")
+OPTION = re.compile(r"\(?([A-Za-z])(?:\)|[.:](?!\S)|$)")
+NUMBER = re.compile(
+    r"""(?<!\w)? (?<!\w)
+    [-+]?+                                     # a sign; a dash between numbers fails the line before
+    (?:\d{1,3}+(?:,\d{3}(?!\d))++ | \d++)      # with thousands separators, or without
+    (?:\.\d++)?+ (?:[eE][-+]?\d{1,3}+)?+""",
+    re.VERBOSE | re.ASCII,
+)
+
+
+class UnreadableError(ValueError):
+    """The text says nothing of the wanted sort, or more than one thing."""
+
+
+def label_in(text: str, labels: Sequence[str]) -> str:
+    """The one of `labels` that the text names; without labels the text itself, or what "the answer is"."""
+    text = text[-LONGEST:].strip()
+    conclusion = _conclusion(text)
+    if not labels:
+        return _open_answer(conclusion or text)
+    for said in (text, conclusion):
+        label = same_label(said, labels) or _option(said, labels)
+        if label is not None:
+            return label
+    mentioned = _mentions(conclusion, labels) or _mentions(text, labels)
+    if len(mentioned) != 1 or None in mentioned:
+        raise UnreadableError(_complaint(text, mentioned))
+    return next(label for label in mentioned if label is not None)
+
+
+def same_label(said: str, labels: Sequence[str]) -> str | None:
+    """The label that `said` is, but for case, spaces and punctuation; exact spelling goes first."""
+    if said in labels:
+        return said
+    tokens = _tokens(said)
+    same = [label for label in labels if _tokens(label) == tokens] if tokens else []
+    return same[0] if len(same) == 1 else None
+
+
+def number_in(text: str) -> float:
+    """The number that "the answer is", else the last one in the text."""
+    text = text[-LONGEST:].replace("\N{MINUS SIGN}", "-")
+    numbers = _numbers(_conclusion(text))[:1] or _numbers(text)[-1:]
+    if not numbers:
+        raise UnreadableError(f"no number in {shortened(text)}")
+    return numbers[0]
+
+
+def words_of(text: str) -> str:
+    """The text in lower case, without punctuation, single-spaced."""
+    return " ".join(_tokens(text))
+
+
+def shortened(text: str) -> str:
+    """A quotation for a message."""
+    return repr(text if len(text) <= 60 else f"{text[:40]}...{text[-15:]}")
+
+
+def _conclusion(text: str) -> str:
+    """What stands behind the last "answer is" on its line, empty where there is none."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a few letters change length; positions would be off
+        text = lowered
+    ends = [at + len(mark) for mark in CONCLUSIONS if (at := lowered.rfind(mark)) >= 0]
+    if not ends:
+        return ""
+    line = text[max(ends) :].lstrip(" :*").partition("\n")[0]
+    return line.strip(string.whitespace + "\"'`*").removesuffix(".")
+
+
+def _open_answer(said: str) -> str:
+    if not said:
+        raise UnreadableError("the answer is empty")
+    return said
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    stripped = (word.strip("'") for word in WORD.findall(folded))
+    return tuple(word for word in stripped if word)
+
+
+def _option(said: str, labels: Sequence[str]) -> str | None:
+    """The label that an option letter stands for, where letters cannot be labels themselves."""
+    found = OPTION.match(said)
+    if found is None or len(labels) > len(string.ascii_uppercase) or any(len(label) == 1 for label in labels):
+        return None
+    index = string.ascii_uppercase.index(found[1].upper())
+    return labels[index] if index < len(labels) else None
+
+
+def _mentions(text: str, labels: Sequence[str]) -> set[str | None]:
+    """The labels that occur in the text as whole words, longest first; None for one that is denied."""
+    tokens = _tokens(text)
+    starts = _by_first_token(labels)
+    found: set[str | None] = set()
+    at = 0
+    while at < len(tokens):
+        label, length = _label_at(tokens, at, starts)
+        if label is not None:
+            found.add(None if _denied(tokens, at) else label)
+        at += length
+    return found
+
+
+def _by_first_token(labels: Sequence[str]) -> dict[str, list[tuple[tuple[str, ...], str]]]:
+    """Labels by how they begin, longest first; those that differ only in case or punctuation are left out."""
+    readings = {label: _tokens(label) for label in labels}
+    alike = Counter(readings.values())
+    starts: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    for label, tokens in sorted(readings.items(), key=lambda item: -len(item[1])):
+        if tokens and alike[tokens] == 1:
+            starts.setdefault(tokens[0], []).append((tokens, label))
+    return starts
+
+
+def _label_at(
+    tokens: tuple[str, ...], at: int, starts: dict[str, list[tuple[tuple[str, ...], str]]]
+) -> tuple[str | None, int]:
+    for wanted, label in starts.get(tokens[at], ()):
+        if tokens[at : at + len(wanted)] == wanted:
+            return label, len(wanted)
+    return None, 1
+
+
+def _denied(tokens: tuple[str, ...], at: int) -> bool:
+    before = at - 2 if at >= 2 and tokens[at - 1] in ARTICLES else at - 1
+    return before >= 0 and tokens[before] in DENIALS
+
+
+def _complaint(text: str, mentioned: set[str | None]) -> str:
+    if not mentioned:
+        return f"none of the task's labels in {shortened(text)}"
+    if None in mentioned:
+        return f"a label is denied, so it is unclear which one is meant in {shortened(text)}"
+    return f"{len(mentioned)} of the task's labels in {shortened(text)}"
+
+
+def _numbers(text: str) -> list[float]:
+    values = (float(found[0].replace(",", "")) for found in NUMBER.finditer(text))
+    return [value for value in values if isfinite(value)]
