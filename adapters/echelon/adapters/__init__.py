@@ -1,7 +1,18 @@
 """What a vendor imports to put a model behind Echelon's contract."""
 
 from echelon.adapters.adapter import AsyncAdapter, BatchAdapter, NoSettings
-from echelon.adapters.calls import Answer, Call, Cancellation, FinishReason, Outcome, Refusal, Request, Returned, Sampling, Usage
+from echelon.adapters.calls import (
+    Answer,
+    Call,
+    Cancellation,
+    FinishReason,
+    Outcome,
+    Refusal,
+    Request,
+    Returned,
+    Sampling,
+    Usage,
+)
 from echelon.adapters.card import CallSupport, Card, Composition
 from echelon.adapters.content import (
     Audio,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from echelon.adapters.errors import InvalidInputError
 
@@ -203,12 +204,10 @@ class PointCloud(Part):
 
     def array(self) -> NDArray[np.float32]:
         """Points as (point_count, channels)."""
-        return _view(self.data, "<f4", (self.point_count, len(self.channels)), "point cloud")
+        return _view(self.data, "float32", (self.point_count, len(self.channels)), "point cloud")
 
     @classmethod
-    def from_array(
-        cls, points: NDArray[np.floating], *, channels: Sequence[str] = XYZ, name: str = ""
-    ) -> PointCloud:
+    def from_array(cls, points: NDArray[np.floating], *, channels: Sequence[str] = XYZ, name: str = "") -> PointCloud:
         """Points of shape (points, channels)."""
         data = points.astype("<f4").tobytes()
         return cls(data, points.shape[0], tuple(channels), name=name)
@@ -226,8 +225,8 @@ class Mesh(Part):
 
     def array(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Vertices as (vertex_count, 3) and faces as (face_count, 3)."""
-        vertices = _view(self.vertices, "<f4", (self.vertex_count, 3), "mesh vertices")
-        faces = _view(self.faces, "<i4", (self.face_count, 3), "mesh faces")
+        vertices = _view(self.vertices, "float32", (self.vertex_count, 3), "mesh vertices")
+        faces = _view(self.faces, "int32", (self.face_count, 3), "mesh faces")
         return vertices, faces
 
     @classmethod
@@ -313,14 +312,12 @@ class Tensor(Part):
     data_type: str = "float32"
     shape: tuple[int, ...] = ()
 
-    def array(self) -> NDArray[np.generic]:
+    def array(self) -> NDArray[Any]:
         """A read-only view of the elements."""
-        import numpy as np
-
-        return _view(self.data, np.dtype(self.data_type).newbyteorder("<"), self.shape, "tensor")
+        return _view(self.data, self.data_type, self.shape, "tensor")
 
     @classmethod
-    def from_array(cls, values: NDArray[np.generic], *, name: str = "") -> Tensor:
+    def from_array(cls, values: NDArray[Any], *, name: str = "") -> Tensor:
         """The elements of `values`."""
         import numpy as np
 
@@ -347,15 +344,19 @@ class ContentRef(Part):
     media_type: str = ""
 
 
-def _view(data: bytes, dtype: str | np.dtype[np.generic], shape: tuple[int, ...], what: str) -> NDArray[np.generic]:  # type: ignore[type-arg]
+DATA_TYPES = frozenset(
+    ("bool", "uint8", "int8", "uint16", "int16", "int32", "int64", "float16", "float32", "float64")
+)  # fmt: skip
+"""The element types of a tensor, by their numpy names."""
+
+
+def _view(data: bytes, data_type: str, shape: tuple[int, ...], what: str) -> NDArray[Any]:
     import numpy as np
 
-    dtype = np.dtype(dtype)
-    expected = dtype.itemsize
-    for length in shape:
-        expected *= length
-    if expected != len(data):
-        raise InvalidInputError(
-            f"{what}: {dtype.name} of shape {list(shape)} takes {expected} bytes, got {len(data)}"
-        )
-    return np.frombuffer(data, dtype).reshape(shape)
+    if data_type not in DATA_TYPES:
+        raise InvalidInputError(f"{what}: unknown element type {data_type!r}; known: {', '.join(sorted(DATA_TYPES))}")
+    little = np.dtype(data_type).newbyteorder("<")
+    expected = prod(shape) * little.itemsize
+    if expected != len(data) or min(shape, default=0) < 0:
+        raise InvalidInputError(f"{what}: {data_type} of shape {list(shape)} takes {expected} bytes, got {len(data)}")
+    return np.frombuffer(data, little).reshape(shape)

@@ -26,6 +26,7 @@ MAX_AUDIO_SAMPLES = 64_000_000
 
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 CLIP_FORMATS = ("GIF", "WEBP", "PNG")
+CLIP_TYPES = ("image/gif", "image/webp", "image/png", "image/apng")
 
 
 def image(data: bytes) -> NDArray[np.uint8]:
@@ -43,29 +44,45 @@ def video(part: Video) -> NDArray[np.uint8]:
         raise InvalidInputError("a video has either frames or an encoded clip")
     if not part.frames:
         return _clip(part)
-    frames = [frame.image.array() for frame in part.frames]
-    if len({frame.shape for frame in frames}) != 1:
-        raise InvalidInputError("the frames of a video must have one size and one mode")
+    _check_frames(len(part.frames))
+    frames = []
+    for frame in part.frames:
+        frames.append(frame.image.array())
+        _check_pixels(frames[0].shape[0] * frames[0].shape[1] * len(part.frames), "video")
+        if frames[-1].shape != frames[0].shape:
+            raise InvalidInputError("the frames of a video must have one size and one mode")
     return np.stack(frames)
 
 
 def _clip(part: Video) -> NDArray[np.uint8]:
     import numpy as np
 
-    if part.media_type not in ("image/gif", "image/webp", "image/png", "image/apng"):
+    if part.media_type not in CLIP_TYPES:
         raise InvalidInputError(
             f"cannot decode a clip of type {part.media_type!r}; send frames, or an animated GIF, PNG or WebP"
         )
     with _open(part.data, CLIP_FORMATS, "clip") as opened:
-        count = getattr(opened, "n_frames", 1)
-        if count > MAX_FRAMES:
-            raise InvalidInputError(f"the clip has {count} frames, at most {MAX_FRAMES} are taken")
+        count = _frame_count(opened)
+        _check_frames(count)
         _check_pixels(opened.width * opened.height * count, "clip")
-        frames = []
-        for index in range(count):
-            opened.seek(index)
-            frames.append(np.asarray(opened.convert("RGB")))
-        return np.stack(frames)
+        return np.stack([_clip_frame(opened, index) for index in range(count)])
+
+
+def _frame_count(opened: Any) -> int:
+    try:
+        return int(getattr(opened, "n_frames", 1))
+    except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
+        raise InvalidInputError("cannot decode the clip: the file is damaged") from error
+
+
+def _clip_frame(opened: Any, index: int) -> NDArray[np.uint8]:
+    import numpy as np
+
+    try:
+        opened.seek(index)
+        return np.asarray(opened.convert("RGB"))
+    except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
+        raise InvalidInputError(f"cannot decode frame {index} of the clip: the file is damaged") from error
 
 
 def mask(part: Mask) -> NDArray[np.uint8]:
@@ -93,18 +110,25 @@ def audio(data: bytes) -> tuple[NDArray[np.float32], int]:
             channels, width, rate, frames = opened.getparams()[:4]
             # The header may promise more than the file holds.
             frames = min(frames, len(data) // max(1, channels * width))
-            if frames * channels > MAX_AUDIO_SAMPLES:
-                raise InvalidInputError(f"the sound has {frames * channels} samples, at most {MAX_AUDIO_SAMPLES} are taken")
+            _check_sound(channels, rate, frames)
             raw = opened.readframes(frames)
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # what wave raises on headers that lie
         raise InvalidInputError("cannot read the sound; it must be a PCM WAV file") from error
     return _samples(raw, width, channels), rate
+
+
+def _check_sound(channels: int, rate: int, frames: int) -> None:
+    if rate < 1:
+        raise InvalidInputError(f"the sound has {rate} samples a second")
+    if frames * channels > MAX_AUDIO_SAMPLES:
+        raise InvalidInputError(f"the sound has {frames * channels} samples, at most {MAX_AUDIO_SAMPLES} are taken")
 
 
 def _samples(raw: bytes, width: int, channels: int) -> NDArray[np.float32]:
     import numpy as np
 
     raw = raw[: len(raw) // (width * channels) * width * channels]
+    values: NDArray[Any]
     if width == 1:
         values = np.frombuffer(raw, np.uint8).astype(np.float32) / 128 - 1
     elif width == 2:
@@ -114,7 +138,7 @@ def _samples(raw: bytes, width: int, channels: int) -> NDArray[np.float32]:
         padded[:, 1:] = np.frombuffer(raw, np.uint8).reshape(-1, 3)
         values = padded.view("<i4")[:, 0].astype(np.float32) / 2**31
     elif width == 4:
-        values = (np.frombuffer(raw, "<i4") / 2**31).astype(np.float32)
+        values = np.frombuffer(raw, "<i4").astype(np.float32) / 2**31
     else:
         raise InvalidInputError(f"cannot read WAV samples of {width} bytes")
     return values.reshape(-1, channels)
@@ -145,6 +169,11 @@ def to_wav(samples: NDArray[np.floating], sample_rate_hz: int) -> bytes:
     return out.getvalue()
 
 
+def _check_frames(count: int) -> None:
+    if count > MAX_FRAMES:
+        raise InvalidInputError(f"the video has {count} frames, at most {MAX_FRAMES} are taken")
+
+
 def _check_pixels(count: int, what: str) -> None:
     if count > MAX_PIXELS:
         raise InvalidInputError(f"the {what} has {count} pixels, at most {MAX_PIXELS} are taken")
@@ -173,7 +202,8 @@ def _pixels(opened: Any, what: str) -> NDArray[np.uint8]:
     import numpy as np
 
     try:
-        mode = "L" if opened.mode in ("1", "L", "I;16") else "RGB"
-        return np.asarray(opened.convert(mode))
+        if opened.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip rather than scale
+            return (np.asarray(opened) >> 8).astype(np.uint8)
+        return np.asarray(opened.convert("L" if opened.mode in ("1", "L") else "RGB"))
     except Exception as error:  # truncated or hostile data, see _open
         raise InvalidInputError(f"cannot decode the {what}: the file is damaged") from error

@@ -71,8 +71,8 @@ class Registry:
         entry = self.get(name)
         if not entry.own and not trust:
             raise AdapterLoadError(
-                f"adapter {name!r} comes from {entry.distribution} {entry.version}, whose code would run in this process; "
-                "allow that with --trust"
+                f"adapter {name!r} comes from {entry.distribution} {entry.version}, whose code would run in this "
+                "process; allow that with --trust"
             )
         return _load(self._named[name][0], entry)
 
@@ -81,9 +81,10 @@ class Registry:
         return Entry(point.name, point.value, distribution, version, self._problem(point))
 
     def _problem(self, point: EntryPoint) -> str:
-        rivals = sorted({_distribution(other)[0] for other in self._named[point.name]})
-        if len(self._named[point.name]) > 1:
-            return f"the name {point.name!r} is declared {len(self._named[point.name])} times, by {', '.join(rivals)}; uninstall all but one"
+        rivals = self._named[point.name]
+        if len(rivals) > 1:
+            owners = ", ".join(sorted({_distribution(rival)[0] for rival in rivals}))
+            return f"the name {point.name!r} is declared {len(rivals)} times, by {owners}; uninstall all but one"
         try:
             module, attribute = point.module, point.attr
         except AttributeError:

@@ -1,15 +1,20 @@
 """Settings: YAML that people write, checked against a frozen dataclass, all faults told at once.
 
-A field's type says what is accepted: bool, int, float, str, Path, Literal, enums, X | None, list/tuple/dict of these,
-and nested dataclasses. Fields without a default are required. A `Path` is taken relative to the file it stands in.
+A field's type says what is accepted: bool, int, float, str, bytes (as base64), Path, Literal, enums, X | None,
+list/tuple/dict of these, and nested dataclasses. Fields without a default are required. A `Path` is taken relative to
+the file it stands in. A key that is no Python name is told by `field(metadata={"key": ...})`.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
 import difflib
 import enum
+import reprlib
 import types
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -30,7 +35,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (known: {', '.join(known)})" if known else ""
 
 
-def load(settings_type: type[T], values: Mapping[str, Any], *, folder: Path | None = None, where: str = "settings") -> T:
+def load(
+    settings_type: type[T], values: Mapping[str, Any], *, folder: Path | None = None, where: str = "settings"
+) -> T:
     """Build `settings_type` from plain values; SettingsError lists everything that is wrong."""
     faults: list[str] = []
     built = _dataclass(settings_type, values, "", folder or Path(), faults)
@@ -69,9 +76,12 @@ def _loader() -> Any:
         loader.flatten_mapping(node)
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
             key = loader.construct_object(key_node)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
+                problem = f"the key {key!r} is given twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return dict(loader.construct_pairs(node, deep=True))
 
@@ -84,16 +94,13 @@ def _dataclass(kind: type[Any], values: Any, at: str, folder: Path, faults: list
         faults.append(f"{at or 'the top'} must be a mapping, not {_said(values)}")
         return None
     prefix = f"{at}." if at else ""
-    hints = get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
-    for name in values:
-        if name not in fields:
-            faults.append(f"unknown key '{prefix}{name}'{nearest(str(name), fields)}")
+    hints, fields = _schema(kind)  # type: ignore[arg-type]  # mypy takes type[Any] for unhashable
+    faults.extend(f"unknown key '{prefix}{name}'{nearest(str(name), fields)}" for name in values if name not in fields)
     before = len(faults)
     arguments = {}
     for name, field in fields.items():
         if name in values:
-            arguments[name] = _value(hints[name], values[name], prefix + name, folder, faults)
+            arguments[field.name] = _value(hints[field.name], values[name], prefix + name, folder, faults)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             faults.append(f"'{prefix}{name}' is required")
     if len(faults) > before:
@@ -103,6 +110,13 @@ def _dataclass(kind: type[Any], values: Any, at: str, folder: Path, faults: list
     except ValueError as error:  # a dataclass may check itself in __post_init__
         faults.append(f"{prefix[:-1] + ': ' if prefix else ''}{error}")
         return None
+
+
+@cache
+def _schema(kind: type[Any]) -> tuple[dict[str, Any], dict[str, dataclasses.Field[Any]]]:
+    """The type of each field by its name, and the fields that can be set by the key they are written with."""
+    fields = [field for field in dataclasses.fields(kind) if field.init]
+    return get_type_hints(kind), {field.metadata.get("key", field.name): field for field in fields}
 
 
 def _value(hint: Any, value: Any, at: str, folder: Path, faults: list[str]) -> Any:
@@ -135,7 +149,8 @@ def _union(options: tuple[Any, ...], value: Any, at: str, folder: Path, faults: 
         built = _value(option, value, at, folder, tries[-1])
         if not tries[-1]:
             return built
-    faults.extend(min(tries, key=len))
+    fewest = min(tries, key=len)
+    faults.extend(fewest)
     return None
 
 
@@ -158,7 +173,8 @@ def _sequence(kind: Any, arguments: tuple[Any, ...], value: Any, at: str, folder
         hints = arguments
     else:
         hints = (arguments[0] if arguments else Any,) * len(value)
-    return kind(_value(hint, item, f"{at}[{i}]", folder, faults) for i, (hint, item) in enumerate(zip(hints, value, strict=True)))
+    pairs = enumerate(zip(hints, value, strict=True))
+    return kind(_value(hint, item, f"{at}[{i}]", folder, faults) for i, (hint, item) in pairs)
 
 
 def _mapping(arguments: tuple[Any, ...], value: Any, at: str, folder: Path, faults: list[str]) -> Any:
@@ -174,6 +190,8 @@ def _scalar(hint: Any, value: Any, at: str, folder: Path, faults: list[str]) -> 
         return folder / value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if hint is bytes and isinstance(value, str):
+        return _bytes(value, at, faults)
     if isinstance(value, hint) and not (hint in (int, float) and isinstance(value, bool)):
         return value
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
@@ -181,6 +199,15 @@ def _scalar(hint: Any, value: Any, at: str, folder: Path, faults: list[str]) -> 
     return None
 
 
+def _bytes(value: str, at: str, faults: list[str]) -> bytes | None:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        faults.append(f"'{at}' is not base64")
+        return None
+
+
 def _said(value: Any) -> str:
-    text = repr(value)
+    # Bounded before it is built: YAML aliases can make a short file a huge value.
+    text = reprlib.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
