@@ -14,7 +14,7 @@ from echelon.adapters.settings import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from echelon.adapters.adapter import Adapter
+    from echelon.adapters.adapter import AsyncAdapter, BatchAdapter
 
 GROUP = "echelon.adapters"
 OWN = "echelon"
@@ -66,7 +66,7 @@ class Registry:
             raise AdapterLoadError(f"adapter {name!r} of {entry.distribution} cannot be used: {entry.problem}")
         return entry
 
-    def load(self, name: str, *, trust: bool = False) -> type[Adapter[Any]]:
+    def load(self, name: str, *, trust: bool = False) -> type[BatchAdapter[Any] | AsyncAdapter[Any]]:
         """Import the class of adapter `name`; a third party's only where `trust` allows its code in this process."""
         entry = self.get(name)
         if not entry.own and not trust:
@@ -103,7 +103,7 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
     return point.dist.name, point.dist.version
 
 
-def _load(point: EntryPoint, entry: Entry) -> type[Adapter[Any]]:
+def _load(point: EntryPoint, entry: Entry) -> type[BatchAdapter[Any] | AsyncAdapter[Any]]:
     from echelon.adapters.adapter import AsyncAdapter, BatchAdapter
 
     said = f"adapter {entry.name!r} of {entry.distribution} ({entry.value})"

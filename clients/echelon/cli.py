@@ -1,0 +1,123 @@
+"""The `echelon` command: a group whose commands come from entry points, each loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import click
+
+GROUP = "echelon.commands"
+
+
+class Commands(click.Group):
+    """Commands by entry point; a broken one says so when it is called and stops no other."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Every declared command, by name."""
+        return sorted(self._points())
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command called `name`; None where there is none."""
+        points = self._points().get(name)
+        if points is None:
+            return None
+        if len(points) > 1:
+            owners = ", ".join(sorted({point.dist.name if point.dist else "unknown" for point in points}))
+            return _broken(name, f"declared more than once, by {owners}; uninstall all but one")
+        return _load(name, points[0])
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with one line each; ours are known without loading anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _SUMMARIES.get(name, "from another package")) for name in self._points()])
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name for a typo."""
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            from echelon.adapters.settings import nearest
+
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self._points())}", context) from error
+
+    def _points(self) -> dict[str, list[EntryPoint]]:
+        found: dict[str, list[EntryPoint]] = {}
+        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+            found.setdefault(point.name, []).append(point)
+        return found
+
+
+_SUMMARIES = {
+    "adapters": "List the installed adapters, or show one.",
+    "demo": "Serve the built-in models, evaluate them and print their levels.",
+    "models": "List the models of a server.",
+    "report": "Write a run's report, or print it.",
+    "run": "Evaluate a model on a suite.",
+    "runs": "List the stored runs, or show one.",
+    "serve": "Serve models over gRPC.",
+    "suites": "List, show, build and validate suites.",
+}
+
+
+def _load(name: str, point: EntryPoint) -> click.Command:
+    try:
+        loaded: Any = point.load()
+    # Another package's code runs here.
+    except Exception as error:  # noqa: BLE001  (see above)
+        return _broken(name, f"{point.value} failed to import: {error}")
+    if not isinstance(loaded, click.Command):
+        return _broken(name, f"{point.value} is no click command")
+    return loaded
+
+
+def _broken(name: str, reason: str) -> click.Command:
+    @click.command(name, context_settings={"ignore_unknown_options": True})
+    @click.argument("arguments", nargs=-1)
+    def refuse(arguments: tuple[str, ...]) -> None:
+        raise click.ClickException(f"the command {name!r} cannot be used: {reason}")
+
+    return refuse
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="echelon")
+def echelon() -> None:
+    """Tells which level a multimodal model has reached."""
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line on stderr and exit code 1."""
+    from echelon.adapters.errors import EchelonError
+
+    try:
+        echelon()
+    except EchelonError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        click.echo(f"error: {error.name} is not installed; get it with: pip install 'echelon[{extra}]'", err=True)
+        sys.exit(1)
+
+
+_EXTRAS = {
+    "google": "client",
+    "grpc": "client",
+    "grpc_health": "server",
+    "grpc_reflection": "server",
+    "grpc_status": "server",
+    "jinja2": "scorer",
+    "msgspec": "scorer",
+    "protovalidate": "client",
+    "rich": "scorer",
+    "sqlalchemy": "scorer",
+    "structlog": "server",
+    "yaml": "scorer",
+}
+"""Which extra brings a module that a command needs."""

@@ -1,0 +1,174 @@
+"""The client, for async programs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from echelon.adapters import Call, Card, EchelonError, Outcome, Request
+from echelon.adapters.errors import OutputInvalidError
+from echelon.clients.options import Options
+from echelon.clients.stream import PartSlice, Reassembly
+from echelon.v1 import model_service_pb2 as pb
+from echelon.v1 import model_service_pb2_grpc as pb_grpc
+from echelon.wire.calls import call_to_proto, outcome_from_proto
+from echelon.wire.cards import card_from_proto
+from echelon.wire.rules import check
+from echelon.wire.status import from_rpc_error
+
+T = TypeVar("T")
+
+_STATES = {
+    pb.MODEL_STATE_LOADING: "loading",
+    pb.MODEL_STATE_READY: "ready",
+    pb.MODEL_STATE_FAILED: "failed",
+    pb.MODEL_STATE_DRAINING: "draining",
+}
+DEFAULT_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model of a server: its card, and its state in a word."""
+
+    card: Card
+    state: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer."""
+        return self.state == "ready"
+
+
+class AsyncClient:
+    """Asks the models of one server; every failure is an EchelonError.
+
+    Calls that fail for a passing reason are tried again under the same request id, so that no answer is made twice.
+    """
+
+    def __init__(self, address: str, options: Options | None = None) -> None:
+        self.address = address
+        self.options = options or Options()
+        self._channel = self.options.channel(address)
+        self._stub: Any = pb_grpc.ModelServiceStub(self._channel)
+        self._prefix = secrets.token_hex(8)
+        self._numbers = count()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connection back; what is under way is cancelled."""
+        await self._channel.close()
+
+    async def models(self) -> list[ModelInfo]:
+        """All models of the server, by name."""
+        found: list[ModelInfo] = []
+        token = ""
+        while True:
+            request = pb.ListModelsRequest(page_token=token)
+            page = await self._retrying(lambda request=request: self._call("ListModels", request, 30.0))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            found.extend(_info(model) for model in page.models)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    async def model(self, name: str) -> ModelInfo:
+        """One model; ModelNotFoundError where there is none of that name."""
+        response = await self._retrying(lambda: self._call("GetModel", pb.GetModelRequest(name=name), 30.0))
+        return _info(response.model)
+
+    async def comprehend(self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Outcome:
+        """A judgement on the request's parts."""
+        return await self.ask(model, replace(request, call=Call.COMPREHEND), timeout_s=timeout_s)
+
+    async def generate(self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Outcome:
+        """New media."""
+        return await self.ask(model, replace(request, call=Call.GENERATE), timeout_s=timeout_s)
+
+    async def language(self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Outcome:
+        """Text for text."""
+        return await self.ask(model, replace(request, call=Call.LANGUAGE), timeout_s=timeout_s)
+
+    async def ask(self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Outcome:
+        """The outcome of `request`, whichever call it is; `timeout_s` bounds each attempt."""
+        message = self.message(model, request)
+        method, request_type = _METHODS[request.call]
+        response = await self._retrying(lambda: self._call(method, request_type(call=message), timeout_s))
+        return read_outcome(response.outcome)
+
+    def message(self, model: str, request: Request) -> pb.Call:
+        """The checked message for `request`, with an id of its own where it has none."""
+        message = call_to_proto(model, request)
+        if not message.request_id:
+            message.request_id = f"{self._prefix}-{next(self._numbers)}"
+        check(message)
+        return message
+
+    async def stream_generate(
+        self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> AsyncIterator[PartSlice | Outcome]:
+        """Slices as they come, and last the whole outcome; nothing counts unless that last one arrives."""
+        message = pb.StreamGenerateRequest(call=self.message(model, replace(request, call=Call.GENERATE)))
+        whole = Reassembly()
+        stream = self._stub.StreamGenerate(message, timeout=timeout_s, metadata=self.options.metadata())
+        try:
+            async for event in stream:
+                for piece in whole.add(event):
+                    yield piece
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        yield whole.outcome()
+
+    async def _call(self, method: str, message: Any, timeout_s: float) -> Any:
+        try:
+            return await getattr(self._stub, method)(message, timeout=timeout_s, metadata=self.options.metadata())
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def _retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        for number in count(1):
+            try:
+                return await attempt()
+            except EchelonError as error:
+                delay_s = self.options.retry.delay_s(number, error)
+                if delay_s is None:
+                    raise
+                await asyncio.sleep(delay_s)
+        raise AssertionError("count() does not end")
+
+    def open_stream(self) -> Any:
+        """A raw Pipeline stream; `echelon.clients.pipeline` builds on it."""
+        return self._stub.Pipeline(metadata=self.options.metadata())
+
+
+def read_outcome(message: pb.Outcome) -> Outcome:
+    """The outcome in a message from a server that need not be ours."""
+    try:
+        check(message)
+        return outcome_from_proto(message)
+    except EchelonError as error:
+        raise OutputInvalidError(f"the answer breaks the contract: {error}") from error
+
+
+def _info(model: pb.Model) -> ModelInfo:
+    return ModelInfo(card_from_proto(model.card), _STATES.get(model.state, "unknown"))
+
+
+_METHODS: dict[Call, tuple[str, Any]] = {
+    Call.COMPREHEND: ("Comprehend", pb.ComprehendRequest),
+    Call.GENERATE: ("Generate", pb.GenerateRequest),
+    Call.LANGUAGE: ("Language", pb.LanguageRequest),
+}

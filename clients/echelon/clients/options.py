@@ -1,0 +1,87 @@
+"""How a client connects and how long it tries."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from echelon.adapters.errors import AdapterFailedError, ConfigurationError, EchelonError
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Tls:
+    """TLS to the server; without `root` the system's authorities count, with `certificate` and `key` it is mutual."""
+
+    root: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    server_name: str = ""
+    """Expected in the server's certificate instead of the address."""
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """The channel credentials; ConfigurationError names a file that cannot be read."""
+        try:
+            root, key, certificate = (
+                path.read_bytes() if path is not None else None for path in (self.root, self.key, self.certificate)
+            )
+        except OSError as error:
+            raise ConfigurationError(f"cannot read the TLS file {error.filename}: {error.strerror}") from error
+        return grpc.ssl_channel_credentials(root, key, certificate)
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often and how patiently a call is tried again; what is worth it, the error's reason says."""
+
+    attempts: int = 4
+    first_delay_s: float = 0.1
+    factor: float = 2.0
+    longest_delay_s: float = 5.0
+
+    def delay_s(self, attempt: int, error: EchelonError) -> float | None:
+        """Seconds to wait before trying again after `attempt` (from 1) ended with `error`; None to give up."""
+        # An adapter that raised may have met bad luck once; twice is its nature.
+        allowed = min(self.attempts, 2) if isinstance(error, AdapterFailedError) else self.attempts
+        if not error.retryable or attempt >= allowed:
+            return None
+        delay_s = min(self.longest_delay_s, self.first_delay_s * self.factor ** (attempt - 1))
+        # Clients that failed together must not come back together.
+        return max(error.retry_after_s or 0.0, delay_s * random.uniform(0.5, 1.0))  # noqa: S311  (no secret)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything about a connection but its address."""
+
+    tls: Tls | None = None
+    token: str = ""
+    """Bearer token; sent only over TLS, a unix socket or loopback by whoever sets it."""
+    retry: Retry = Retry()
+    message_bytes: int = 64 * MIB
+
+    def channel(self, address: str) -> grpc.aio.Channel:
+        """A channel to `address`; connects on first use."""
+        options: list[tuple[str, int | str]] = [
+            ("grpc.max_receive_message_length", self.message_bytes),
+            ("grpc.max_send_message_length", self.message_bytes),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            # A server that comes back should be found within seconds.
+            ("grpc.max_reconnect_backoff_ms", 2_000),
+            # Retries are this library's, by reason.
+            ("grpc.enable_retries", 0),
+        ]
+        if self.tls is None:
+            return grpc.aio.insecure_channel(address, options)
+        if self.tls.server_name:
+            options.append(("grpc.ssl_target_name_override", self.tls.server_name))
+        return grpc.aio.secure_channel(address, self.tls.credentials(), options)
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every call carries."""
+        return (("authorization", f"Bearer {self.token}"),) if self.token else ()

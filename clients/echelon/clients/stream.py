@@ -1,0 +1,92 @@
+"""A streamed generation, put together again and checked against its digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from echelon.adapters import Outcome
+from echelon.adapters.errors import OutputInvalidError, UnreachableError
+from echelon.v1 import content_pb2
+from echelon.v1 import model_service_pb2 as pb
+from echelon.wire.calls import outcome_from_proto
+from echelon.wire.slices import put_payload
+
+
+@dataclass(frozen=True, slots=True)
+class PartSlice:
+    """A slice of the payload of part `index`; it counts only if the whole stream arrives."""
+
+    index: int
+    offset_bytes: int
+    data: bytes
+
+
+@dataclass
+class Reassembly:
+    """Collects the events of one stream."""
+
+    _sequence: int = 0
+    _parts: list[content_pb2.Part] = field(default_factory=list)
+    _payload: bytearray = field(default_factory=bytearray)
+    _open: bool = False
+    _outcome: pb.Outcome | None = None
+
+    def add(self, event: pb.StreamGenerateResponse) -> Iterator[PartSlice]:
+        """Take one event, yield the slice in it; OutputInvalidError where the stream contradicts itself."""
+        self._expect(event.sequence == self._sequence and self._outcome is None, "an event is missing or out of place")
+        self._sequence += 1
+        match event.WhichOneof("event"):
+            case "part_start":
+                self._start(event.part_start)
+            case "part_delta":
+                yield self._delta(event.part_delta)
+            case "part_end":
+                self._end_part(event.part_end)
+            case "end":
+                self._end(event.end)
+            case _:
+                self._expect(False, "an event is of no known kind")
+
+    def outcome(self) -> Outcome:
+        """The whole outcome; UnreachableError where the stream broke off before its end."""
+        if self._outcome is None:
+            raise UnreachableError("the stream broke off before its final event; nothing of it counts")
+        return outcome_from_proto(self._outcome)
+
+    def _start(self, start: pb.PartStart) -> None:
+        self._expect(not self._open and start.index == len(self._parts), "a part begins out of place")
+        part = content_pb2.Part()
+        part.CopyFrom(start.part)
+        self._parts.append(part)
+        self._payload.clear()
+        self._open = True
+
+    def _delta(self, delta: pb.PartDelta) -> PartSlice:
+        in_place = self._open and delta.index == len(self._parts) - 1 and delta.offset_bytes == len(self._payload)
+        self._expect(in_place, "a slice is missing or out of place")
+        self._payload += delta.data
+        return PartSlice(delta.index, delta.offset_bytes, delta.data)
+
+    def _end_part(self, end: pb.PartEnd) -> None:
+        payload = bytes(self._payload)
+        whole = self._open and end.size_bytes == len(payload) and end.sha256 == hashlib.sha256(payload).digest()
+        self._expect(whole, "a part's size or digest does not fit what came")
+        put_payload(self._parts[-1], payload)
+        self._open = False
+
+    def _end(self, end: pb.StreamEnd) -> None:
+        self._expect(not self._open and end.part_count == len(self._parts), "the number of parts does not fit")
+        outcome = pb.Outcome(usage=end.usage)
+        if end.WhichOneof("result") == "refusal":
+            outcome.refusal.CopyFrom(end.refusal)
+        else:
+            outcome.answer.parts.extend(self._parts)
+            outcome.answer.finish_reason = end.finish_reason
+        self._outcome = outcome
+
+    @staticmethod
+    def _expect(right: bool, what: str) -> None:
+        if not right:
+            raise OutputInvalidError(f"the stream contradicts itself: {what}")

@@ -1,0 +1,25 @@
+"""Targets: a gRPC address and a model's name, as people write them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from echelon.adapters.errors import ConfigurationError
+
+
+class Target(NamedTuple):
+    """`address` is any gRPC target: host:port, unix:path, dns:///host:port."""
+
+    address: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.model}"
+
+
+def parse_target(text: str) -> Target:
+    """The parts of `ADDRESS/MODEL`; the model's name follows the last slash."""
+    address, slash, model = text.rpartition("/")
+    if not slash or not address or not model or address.endswith("/"):
+        raise ConfigurationError(f"{text!r} is no target; write ADDRESS/MODEL, for example 127.0.0.1:50051/my-model")
+    return Target(address, model)

@@ -1,0 +1,94 @@
+"""Calls and outcomes to protobuf and back."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Refusal, Request, Sampling, Usage
+from echelon.v1 import model_service_pb2 as pb
+from echelon.wire.parts import kinds_from_proto, kinds_to_proto, part_from_proto, part_to_proto
+
+CALL_KINDS = {
+    Call.COMPREHEND: pb.CALL_KIND_COMPREHEND,
+    Call.GENERATE: pb.CALL_KIND_GENERATE,
+    Call.LANGUAGE: pb.CALL_KIND_LANGUAGE,
+}
+CALL_OF = {number: call for call, number in CALL_KINDS.items()}
+_FINISH = {FinishReason.COMPLETE: pb.FINISH_REASON_COMPLETE, FinishReason.LENGTH: pb.FINISH_REASON_LENGTH}
+_FINISH_OF = {number: reason for reason, number in _FINISH.items()}
+_UNSET = Sampling()
+
+
+def call_to_proto(model: str, request: Request) -> pb.Call:
+    """The message for `request`; its deadline becomes the budget that is left of it."""
+    message = pb.Call(
+        request_id=request.id,
+        model=model,
+        instruction=request.instruction,
+        parts=[part_to_proto(part) for part in request.parts],
+        output_kinds=kinds_to_proto(request.output_kinds),
+        labels=request.labels,
+    )
+    sampling = request.sampling
+    if sampling != _UNSET:
+        message.sampling.CopyFrom(
+            pb.Sampling(seed=sampling.seed, temperature=sampling.temperature, max_token_count=sampling.max_token_count)
+        )
+    remaining_s = request.remaining_s()
+    if remaining_s is not None:
+        message.budget.FromMicroseconds(max(1, int(remaining_s * 1e6)))
+    return message
+
+
+def call_from_proto(call: Call, message: pb.Call, *, deadline: float | None = None) -> Request:
+    """The request in a validated message; its deadline is the sooner of `deadline` and its own budget."""
+    if message.HasField("budget"):
+        own = monotonic() + message.budget.seconds + message.budget.nanos * 1e-9
+        deadline = own if deadline is None else min(deadline, own)
+    return Request(
+        call,
+        message.instruction,
+        tuple([part_from_proto(part) for part in message.parts]),
+        kinds_from_proto(message.output_kinds),
+        tuple(message.labels),
+        _sampling(message.sampling) if message.HasField("sampling") else _UNSET,
+        message.request_id,
+        deadline,
+    )
+
+
+def _sampling(message: pb.Sampling) -> Sampling:
+    return Sampling(
+        message.seed if message.HasField("seed") else None,
+        message.temperature if message.HasField("temperature") else None,
+        message.max_token_count if message.HasField("max_token_count") else None,
+    )
+
+
+def outcome_to_proto(outcome: Outcome, *, queue_us: int = 0, compute_us: int = 0) -> pb.Outcome:
+    """The message for an answer or a refusal, with the times that the server measured."""
+    if isinstance(outcome, Refusal):
+        message = pb.Outcome(refusal=pb.Refusal(category=outcome.category, text=outcome.text))
+    else:
+        message = pb.Outcome()
+        message.answer.parts.extend([part_to_proto(part) for part in outcome.parts])
+        message.answer.finish_reason = _FINISH[outcome.finish_reason]
+    usage, said = message.usage, outcome.usage
+    usage.input_token_count, usage.output_token_count = said.input_token_count, said.output_token_count
+    usage.queue_us, usage.compute_us = queue_us or said.queue_us, compute_us or said.compute_us
+    return message
+
+
+def outcome_from_proto(message: pb.Outcome) -> Outcome:
+    """The answer or refusal in a message; InvalidInputError where a part is broken."""
+    usage = Usage(
+        message.usage.input_token_count,
+        message.usage.output_token_count,
+        message.usage.queue_us,
+        message.usage.compute_us,
+    )
+    if message.WhichOneof("result") == "refusal":
+        return Refusal(message.refusal.category, message.refusal.text, usage)
+    answer = message.answer
+    reason = _FINISH_OF.get(answer.finish_reason, FinishReason.COMPLETE)
+    return Answer(tuple([part_from_proto(part) for part in answer.parts]), reason, usage)

@@ -1,0 +1,328 @@
+"""Parts to protobuf and back; each kind has one row in each table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from echelon.adapters.content import (
+    Audio,
+    Box,
+    Box3D,
+    Boxes,
+    BoxSpace,
+    Choice,
+    ContentRef,
+    Image,
+    Json,
+    Kind,
+    Mask,
+    Mesh,
+    Number,
+    Part,
+    PointCloud,
+    Role,
+    ScoredLabel,
+    Tensor,
+    Text,
+    Video,
+    VideoFrame,
+)
+from echelon.adapters.errors import InvalidInputError
+from echelon.v1 import content_pb2 as pb
+
+ROLES = {Role.INPUT: pb.ROLE_INPUT, Role.EXEMPLAR: pb.ROLE_EXEMPLAR, Role.HISTORY: pb.ROLE_HISTORY}
+KINDS = {
+    Kind.TEXT: pb.KIND_TEXT,
+    Kind.NUMBER: pb.KIND_NUMBER,
+    Kind.CHOICE: pb.KIND_CHOICE,
+    Kind.IMAGE: pb.KIND_IMAGE,
+    Kind.AUDIO: pb.KIND_AUDIO,
+    Kind.VIDEO: pb.KIND_VIDEO,
+    Kind.POINT_CLOUD: pb.KIND_POINT_CLOUD,
+    Kind.MESH: pb.KIND_MESH,
+    Kind.MASK: pb.KIND_MASK,
+    Kind.BOXES: pb.KIND_BOXES,
+    Kind.TENSOR: pb.KIND_TENSOR,
+    Kind.JSON: pb.KIND_JSON,
+}
+SPACES = {
+    BoxSpace.PIXEL: pb.BOX_SPACE_PIXEL,
+    BoxSpace.UNIT: pb.BOX_SPACE_UNIT,
+    BoxSpace.METRE: pb.BOX_SPACE_METRE,
+}
+DATA_TYPES = {
+    "bool": pb.DATA_TYPE_BOOL,
+    "uint8": pb.DATA_TYPE_UINT8,
+    "int8": pb.DATA_TYPE_INT8,
+    "uint16": pb.DATA_TYPE_UINT16,
+    "int16": pb.DATA_TYPE_INT16,
+    "int32": pb.DATA_TYPE_INT32,
+    "int64": pb.DATA_TYPE_INT64,
+    "float16": pb.DATA_TYPE_FLOAT16,
+    "float32": pb.DATA_TYPE_FLOAT32,
+    "float64": pb.DATA_TYPE_FLOAT64,
+}
+ITEM_BYTES = {
+    "bool": 1,
+    "uint8": 1,
+    "int8": 1,
+    "uint16": 2,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "float16": 2,
+    "float32": 4,
+    "float64": 8,
+}
+
+_ROLE_OF = {pb.ROLE_UNSPECIFIED: Role.INPUT} | {number: role for role, number in ROLES.items()}
+_KIND_OF = {number: kind for kind, number in KINDS.items()}
+_SPACE_OF = {number: space for space, number in SPACES.items()}
+_DATA_TYPE_OF = {number: name for name, number in DATA_TYPES.items()}
+
+
+def part_to_proto(part: Part) -> pb.Part:
+    """The message for `part`; InvalidInputError where its bytes and its shape disagree."""
+    message = pb.Part(role=ROLES[part.role], name=part.name)
+    _TO[part.kind](part, message)
+    return message
+
+
+def part_from_proto(message: pb.Part) -> Part:
+    """The part in a validated message; InvalidInputError where sizes disagree in ways the rules cannot say."""
+    field = message.WhichOneof("content")
+    if field is None:
+        raise InvalidInputError("a part holds nothing, or a kind that this version does not know")
+    return _FROM[field](getattr(message, field), _ROLE_OF[message.role], message.name)
+
+
+def kinds_to_proto(kinds: tuple[Kind, ...]) -> list[pb.Kind]:
+    """The enum numbers of `kinds`."""
+    return [KINDS[kind] for kind in kinds]
+
+
+def kinds_from_proto(numbers: Any) -> tuple[Kind, ...]:
+    """The kinds behind enum numbers; unknown ones, from a newer peer, are left out."""
+    return tuple(_KIND_OF[number] for number in numbers if number in _KIND_OF)
+
+
+def _text(part: Text, message: pb.Part) -> None:
+    message.text.value = part.value
+    if part.language:
+        message.text.language = part.language
+
+
+def _number(part: Number, message: pb.Part) -> None:
+    message.number.value = part.value
+    message.number.unit = part.unit
+
+
+def _choice(part: Choice, message: pb.Part) -> None:
+    message.choice.labels.extend(pb.ScoredLabel(label=item.label, score=item.score) for item in part.labels)
+
+
+def _image_message(part: Image) -> pb.Image:
+    return pb.Image(data=part.data, media_type=part.media_type, width=part.width, height=part.height)
+
+
+def _image(part: Image, message: pb.Part) -> None:
+    message.image.CopyFrom(_image_message(part))
+
+
+def _audio(part: Audio, message: pb.Part) -> None:
+    audio = message.audio
+    audio.data, audio.media_type = part.data, part.media_type
+    audio.sample_rate_hz, audio.channel_count = part.sample_rate_hz, part.channel_count
+
+
+def _video(part: Video, message: pb.Part) -> None:
+    message.video.data, message.video.media_type = part.data, part.media_type
+    message.video.frames.extend(
+        pb.VideoFrame(image=_image_message(frame.image), time_us=frame.time_us) for frame in part.frames
+    )
+
+
+def _point_cloud(part: PointCloud, message: pb.Part) -> None:
+    _expect(len(part.data), part.point_count * len(part.channels) * 4, "point_cloud.data")
+    message.point_cloud.data, message.point_cloud.point_count = part.data, part.point_count
+    message.point_cloud.channels.extend(part.channels)
+
+
+def _mesh(part: Mesh, message: pb.Part) -> None:
+    _expect(len(part.vertices), part.vertex_count * 12, "mesh.vertices")
+    _expect(len(part.faces), part.face_count * 12, "mesh.faces")
+    mesh = message.mesh
+    mesh.vertices, mesh.vertex_count = part.vertices, part.vertex_count
+    mesh.faces, mesh.face_count = part.faces, part.face_count
+
+
+def _mask(part: Mask, message: pb.Part) -> None:
+    message.mask.height, message.mask.width = part.height, part.width
+    message.mask.labels.extend(part.labels)
+    if part.png:
+        message.mask.png = part.png
+    else:
+        message.mask.run_lengths.counts.extend(part.run_lengths)
+
+
+def _boxes(part: Boxes, message: pb.Part) -> None:
+    message.boxes.space = SPACES[part.space]
+    message.boxes.boxes.extend(_box_message(box) for box in part.boxes)
+
+
+def _box_message(box: Box | Box3D) -> pb.Box:
+    message = pb.Box(label=box.label, score=box.score, track_id=box.track_id, frame_index=box.frame_index)
+    if isinstance(box, Box):
+        plane = message.plane
+        # Set even where all four are 0.
+        plane.SetInParent()
+        plane.x_min, plane.y_min, plane.x_max, plane.y_max = box.x_min, box.y_min, box.x_max, box.y_max
+    else:
+        message.solid.center.extend(box.center)
+        message.solid.size.extend(box.size)
+        message.solid.rotation.extend(box.rotation)
+    return message
+
+
+def _tensor(part: Tensor, message: pb.Part) -> None:
+    if part.data_type not in DATA_TYPES:
+        raise InvalidInputError(f"a tensor of {part.data_type} cannot travel; use one of {', '.join(DATA_TYPES)}")
+    _expect(len(part.data), _tensor_bytes(part.data_type, part.shape), "tensor.data")
+    tensor = message.tensor
+    tensor.data_type, tensor.data = DATA_TYPES[part.data_type], part.data
+    tensor.shape.extend(part.shape)
+
+
+def _json(part: Json, message: pb.Part) -> None:
+    message.json.value = part.value
+
+
+def _content_ref(part: ContentRef, message: pb.Part) -> None:
+    ref = message.content_ref
+    ref.sha256, ref.size_bytes = part.sha256, part.size_bytes
+    ref.kind, ref.media_type = KINDS[part.content_kind], part.media_type
+
+
+_TO: dict[Kind, Callable[[Any, pb.Part], None]] = {
+    Kind.TEXT: _text,
+    Kind.NUMBER: _number,
+    Kind.CHOICE: _choice,
+    Kind.IMAGE: _image,
+    Kind.AUDIO: _audio,
+    Kind.VIDEO: _video,
+    Kind.POINT_CLOUD: _point_cloud,
+    Kind.MESH: _mesh,
+    Kind.MASK: _mask,
+    Kind.BOXES: _boxes,
+    Kind.TENSOR: _tensor,
+    Kind.JSON: _json,
+    Kind.CONTENT_REF: _content_ref,
+}
+
+
+def _from_text(m: pb.Text, role: Role, name: str) -> Text:
+    return Text(m.value, m.language, role=role, name=name)
+
+
+def _from_number(m: pb.Number, role: Role, name: str) -> Number:
+    return Number(m.value, m.unit, role=role, name=name)
+
+
+def _from_choice(m: pb.Choice, role: Role, name: str) -> Choice:
+    labels = tuple(ScoredLabel(item.label, item.score if item.HasField("score") else None) for item in m.labels)
+    return Choice(labels, role=role, name=name)
+
+
+def _from_image(m: pb.Image, role: Role = Role.INPUT, name: str = "") -> Image:
+    return Image(m.data, m.media_type, m.width, m.height, role=role, name=name)
+
+
+def _from_audio(m: pb.Audio, role: Role, name: str) -> Audio:
+    return Audio(m.data, m.media_type, m.sample_rate_hz, m.channel_count, role=role, name=name)
+
+
+def _from_video(m: pb.Video, role: Role, name: str) -> Video:
+    if bool(m.data) == bool(m.frames):
+        raise InvalidInputError("a video has either frames or an encoded clip")
+    frames = tuple(VideoFrame(_from_image(frame.image), frame.time_us) for frame in m.frames)
+    return Video(m.data, m.media_type, frames, role=role, name=name)
+
+
+def _from_point_cloud(m: pb.PointCloud, role: Role, name: str) -> PointCloud:
+    _expect(len(m.data), m.point_count * len(m.channels) * 4, "point_cloud.data")
+    return PointCloud(m.data, m.point_count, tuple(m.channels), role=role, name=name)
+
+
+def _from_mesh(m: pb.Mesh, role: Role, name: str) -> Mesh:
+    _expect(len(m.vertices), m.vertex_count * 12, "mesh.vertices")
+    _expect(len(m.faces), m.face_count * 12, "mesh.faces")
+    return Mesh(m.vertices, m.vertex_count, m.faces, m.face_count, role=role, name=name)
+
+
+def _from_mask(m: pb.Mask, role: Role, name: str) -> Mask:
+    counts = tuple(m.run_lengths.counts)
+    if counts:
+        _expect(sum(counts), m.height * m.width, "mask.run_lengths", "pixels")
+    return Mask(m.height, m.width, m.png, counts, tuple(m.labels), role=role, name=name)
+
+
+def _from_boxes(m: pb.Boxes, role: Role, name: str) -> Boxes:
+    return Boxes(tuple(_from_box(box) for box in m.boxes), _SPACE_OF[m.space], role=role, name=name)
+
+
+def _from_box(m: pb.Box) -> Box | Box3D:
+    score = m.score if m.HasField("score") else None
+    if m.WhichOneof("shape") == "plane":
+        plane = m.plane
+        if plane.x_max < plane.x_min or plane.y_max < plane.y_min:
+            raise InvalidInputError("a box ends before it begins: x_min <= x_max and y_min <= y_max must hold")
+        return Box(plane.x_min, plane.y_min, plane.x_max, plane.y_max, m.label, score, m.track_id, m.frame_index)
+    solid = m.solid
+    x, y, z = solid.center
+    length, width, height = solid.size
+    return Box3D((x, y, z), (length, width, height), tuple(solid.rotation), m.label, score, m.track_id, m.frame_index)
+
+
+def _from_tensor(m: pb.Tensor, role: Role, name: str) -> Tensor:
+    data_type, shape = _DATA_TYPE_OF[m.data_type], tuple(m.shape)
+    _expect(len(m.data), _tensor_bytes(data_type, shape), "tensor.data")
+    return Tensor(m.data, data_type, shape, role=role, name=name)
+
+
+def _from_json(m: pb.Json, role: Role, name: str) -> Json:
+    return Json(m.value, role=role, name=name)
+
+
+def _from_content_ref(m: pb.ContentRef, role: Role, name: str) -> ContentRef:
+    return ContentRef(m.sha256, m.size_bytes, _KIND_OF[m.kind], m.media_type, role=role, name=name)
+
+
+def _tensor_bytes(data_type: str, shape: tuple[int, ...]) -> int:
+    return math.prod(shape) * ITEM_BYTES[data_type]
+
+
+def _expect(got: int, expected: int, field: str, unit: str = "bytes") -> None:
+    if got != expected:
+        raise InvalidInputError(
+            f"{field} has {got} {unit}, its declared shape takes {expected}",
+            violations=((field, f"must be {expected} {unit}"),),
+        )
+
+
+_FROM: dict[str, Callable[[Any, Role, str], Part]] = {
+    "text": _from_text,
+    "number": _from_number,
+    "choice": _from_choice,
+    "image": _from_image,
+    "audio": _from_audio,
+    "video": _from_video,
+    "point_cloud": _from_point_cloud,
+    "mesh": _from_mesh,
+    "mask": _from_mask,
+    "boxes": _from_boxes,
+    "tensor": _from_tensor,
+    "json": _from_json,
+    "content_ref": _from_content_ref,
+}

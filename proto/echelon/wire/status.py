@@ -1,0 +1,109 @@
+"""The one table between our errors and what travels: reason, gRPC code, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from echelon.adapters import errors
+
+DOMAIN = "echelon"
+
+CODES: dict[type[errors.EchelonError], grpc.StatusCode] = {
+    errors.EchelonError: grpc.StatusCode.INTERNAL,
+    errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
+    errors.LimitExceededError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.ModelNotFoundError: grpc.StatusCode.NOT_FOUND,
+    errors.ContentNotFoundError: grpc.StatusCode.NOT_FOUND,
+    errors.ServerBusyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.ModelNotReadyError: grpc.StatusCode.UNAVAILABLE,
+    errors.BackendError: grpc.StatusCode.UNAVAILABLE,
+    errors.AdapterCrashedError: grpc.StatusCode.UNAVAILABLE,
+    errors.AdapterFailedError: grpc.StatusCode.INTERNAL,
+    errors.OutputInvalidError: grpc.StatusCode.INTERNAL,
+    errors.BudgetExceededError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.AuthMissingError: grpc.StatusCode.UNAUTHENTICATED,
+    errors.AuthDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+    errors.UnreachableError: grpc.StatusCode.UNAVAILABLE,
+    errors.ConfigurationError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.AdapterNotFoundError: grpc.StatusCode.NOT_FOUND,
+    errors.AdapterLoadError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.SettingsError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.MissingExtraError: grpc.StatusCode.FAILED_PRECONDITION,
+}
+"""The code of every public error; a subclass that is not here takes its nearest known parent's."""
+
+_BY_REASON = {kind.reason: kind for kind in CODES if kind is not errors.MissingExtraError}
+# A Status without our ErrorInfo was made by gRPC itself, on either side of the wire.
+_BY_CODE: dict[int, type[errors.EchelonError]] = {
+    grpc.StatusCode.DEADLINE_EXCEEDED.value[0]: errors.BudgetExceededError,
+    grpc.StatusCode.UNAVAILABLE.value[0]: errors.UnreachableError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]: errors.LimitExceededError,
+    grpc.StatusCode.UNIMPLEMENTED.value[0]: errors.UnsupportedError,
+    grpc.StatusCode.INVALID_ARGUMENT.value[0]: errors.InvalidInputError,
+    grpc.StatusCode.UNAUTHENTICATED.value[0]: errors.AuthMissingError,
+    grpc.StatusCode.PERMISSION_DENIED.value[0]: errors.AuthDeniedError,
+}
+
+
+def _known(kind: type[errors.EchelonError]) -> type[errors.EchelonError]:
+    return next(base for base in kind.__mro__ if base in CODES)
+
+
+def code(error: errors.EchelonError) -> grpc.StatusCode:
+    """The gRPC code of `error`."""
+    return CODES[_known(type(error))]
+
+
+def to_status(error: errors.EchelonError) -> status_pb2.Status:
+    """The Status for `error`, with exactly one ErrorInfo."""
+    kind = _known(type(error))
+    status = status_pb2.Status(code=CODES[kind].value[0], message=str(error))
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN))
+    if error.retry_after_s is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMicroseconds(int(error.retry_after_s * 1e6))
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    if isinstance(error, errors.InvalidInputError) and error.violations:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=what)
+            for field, what in error.violations
+        ]
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
+    return status
+
+
+def from_status(status: status_pb2.Status) -> errors.EchelonError:
+    """The error that `status` stands for."""
+    reason, retry_after_s, violations = _details(status)
+    kind = _BY_REASON.get(reason) or _BY_CODE.get(status.code, errors.EchelonError)
+    if kind is errors.InvalidInputError:
+        return errors.InvalidInputError(status.message, violations=violations)
+    return kind(status.message, retry_after_s=retry_after_s)
+
+
+def _details(status: status_pb2.Status) -> tuple[str, float | None, tuple[tuple[str, str], ...]]:
+    reason, retry_after_s = "", None
+    violations: tuple[tuple[str, str], ...] = ()
+    info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
+    for detail in status.details:
+        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
+            reason = info.reason
+        elif detail.Is(retry.DESCRIPTOR) and detail.Unpack(retry):
+            retry_after_s = retry.retry_delay.ToMicroseconds() / 1e6
+        elif detail.Is(bad.DESCRIPTOR) and detail.Unpack(bad):
+            violations = tuple((item.field, item.description) for item in bad.field_violations)
+    return reason, retry_after_s, violations
+
+
+def from_rpc_error(error: grpc.RpcError) -> errors.EchelonError:
+    """The error behind what a gRPC client raised."""
+    found: Any = error
+    for key, value in found.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            return from_status(status_pb2.Status.FromString(value))
+    return from_status(status_pb2.Status(code=found.code().value[0], message=found.details() or found.code().name))

@@ -1,0 +1,78 @@
+"""Who may call: TLS for the listener, bearer tokens for the calls."""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from echelon.adapters.errors import AuthDeniedError, AuthMissingError, ConfigurationError
+from echelon.rpc.config import TlsConfig
+
+
+def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
+    """Credentials that follow the files: a rotated certificate serves the next connection."""
+    stamps: list[tuple[int, ...]] = []
+
+    def fetch() -> Any:
+        stamp = tuple(path.stat().st_mtime_ns for path in _files(config))
+        if stamps and stamps[-1] == stamp:
+            return None
+        stamps[:] = [stamp]
+        return _configuration(config)
+
+    initial = _configuration(config)
+    return grpc.dynamic_ssl_server_credentials(
+        initial, fetch, require_client_authentication=config.client_ca is not None
+    )
+
+
+def _files(config: TlsConfig) -> list[Path]:
+    return [path for path in (config.certificate, config.key, config.client_ca) if path is not None]
+
+
+def _configuration(config: TlsConfig) -> grpc.ServerCertificateConfiguration:
+    try:
+        pair = (config.key.read_bytes(), config.certificate.read_bytes())
+        root = config.client_ca.read_bytes() if config.client_ca is not None else None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the TLS file {error.filename}: {error.strerror}") from error
+    return grpc.ssl_server_certificate_configuration([pair], root)
+
+
+class Tokens:
+    """The bearer tokens in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = -1
+        self._tokens: tuple[bytes, ...] = ()
+        self._read()
+        if not self._tokens:
+            raise ConfigurationError(f"the token file {path} holds no token; write one a line")
+
+    def check(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        """Raise AuthMissingError or AuthDeniedError unless the call carries a known token."""
+        self._read()
+        metadata: Any = context.invocation_metadata()
+        given = next((value for key, value in metadata or () if key == "authorization"), None)
+        if given is None:
+            raise AuthMissingError("this server wants a bearer token; none came")
+        scheme, _, token = str(given).partition(" ")
+        # Every token is compared, so that the time tells nothing.
+        known = [hmac.compare_digest(token.encode(), each) for each in self._tokens]
+        if scheme.lower() != "bearer" or not any(known):
+            raise AuthDeniedError("the bearer token is not known here")
+
+    def _read(self) -> None:
+        try:
+            stamp = self._path.stat().st_mtime_ns
+            if stamp != self._stamp:
+                lines = self._path.read_bytes().splitlines()
+                self._tokens = tuple(line.strip() for line in lines if line.strip())
+                self._stamp = stamp
+        except OSError as error:
+            if not self._tokens:
+                raise ConfigurationError(f"cannot read the token file {self._path}: {error.strerror}") from error

@@ -1,0 +1,55 @@
+"""Structured logs: one JSON object a line on stderr, never content, never a secret."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from itertools import count
+from typing import Any
+
+import structlog
+
+
+def configure(*, level: str = "info") -> None:
+    """Send the logs of this process to stderr as JSON."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+class CallLog:
+    """Logs how calls end: all failures, and one success in so many."""
+
+    def __init__(self, one_in: int) -> None:
+        self._one_in = max(1, one_in)
+        self._successes = count()
+        self._log: Any = structlog.get_logger("echelon.rpc")
+
+    def succeeded(self, method: str, started: float, **fields: Any) -> None:
+        """A call was answered; `started` is in seconds of `time.perf_counter()`."""
+        if next(self._successes) % self._one_in == 0:
+            self._log.info("answered", method=method, ms=_since(started), one_in=self._one_in, **fields)
+
+    def failed(self, method: str, started: float, reason: str, code: str, message: str, **fields: Any) -> None:
+        """A call ended with an error of ours."""
+        self._log.warning(
+            "failed", method=method, ms=_since(started), reason=reason, code=code, error=message, **fields
+        )
+
+    def incident(self, incident: str, error: BaseException) -> None:
+        """Something raised what nobody planned for."""
+        self._log.error("incident", incident=incident, exc_info=error)
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)

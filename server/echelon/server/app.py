@@ -1,0 +1,61 @@
+"""A whole server: a listener, its models, and the way from start to drained."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from echelon.adapters.registry import Registry
+from echelon.rpc.listener import Listener
+from echelon.server.calls import Calls
+from echelon.server.config import ServerConfig
+from echelon.server.models import Models
+from echelon.server.servicer import SERVICE, ModelServicer
+from echelon.v1 import model_service_pb2_grpc as pb_grpc
+
+
+class Server:
+    """Serves models from `start` to `stop`."""
+
+    def __init__(self, config: ServerConfig, registry: Registry, *, trust: bool = False) -> None:
+        self.listener = Listener(config.listener)
+        self.models = Models(config.models, registry, trust=trust)
+        calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits)
+        servicer = ModelServicer(self.models, calls, self.listener.guard)
+        self.listener.add(SERVICE, lambda server: pb_grpc.add_ModelServiceServicer_to_server(servicer, server))
+
+    async def start(self) -> str:
+        """Bind, so that health can be asked while models load; the address."""
+        for model in self.models.all():
+            await self.listener.set_health(model.name, serving=False)
+        address = await self.listener.start()
+        await self.listener.set_health("", serving=True)
+        await self.listener.set_health(SERVICE, serving=True)
+        return address
+
+    async def load(self) -> dict[str, BaseException]:
+        """Load every model; what failed, by name."""
+        return await self.models.load(self.listener.set_health)
+
+    async def stop(self) -> None:
+        """Drain and close."""
+        await self.listener.stop(self.models.drain)
+        await self.models.close()
+
+
+async def serve(server: Server, on_ready: Callable[[str, dict[str, BaseException]], None]) -> None:
+    """Run `server` until SIGTERM or SIGINT; `on_ready` gets the address and what failed to load."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    address = await server.start()
+    loading = asyncio.create_task(server.load())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if loading.done():
+        on_ready(address, loading.result())
+        await stopping
+    loading.cancel()
+    await server.stop()

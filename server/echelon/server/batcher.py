@@ -1,0 +1,156 @@
+"""Batches calls of one model: a free worker takes what waits, at once, and dead calls are never run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, NamedTuple
+
+from echelon.adapters import Request, Returned
+from echelon.adapters.errors import BudgetExceededError, ServerBusyError
+
+Run = Callable[[Sequence[Request]], Sequence[Returned]]
+"""Runs one batch of requests with one signature; blocks, and may raise anything."""
+
+
+class Done(NamedTuple):
+    """What became of a call, and how long it waited and ran, in microseconds."""
+
+    returned: Returned | BaseException
+    queue_us: int
+    compute_us: int
+
+
+class _Waiting:
+    __slots__ = ("arrived", "future", "request")
+
+    def __init__(self, request: Request, future: asyncio.Future[Done]) -> None:
+        self.request = request
+        self.future = future
+        self.arrived = monotonic()
+
+
+class Batcher:
+    """A queue and one worker thread.
+
+    Calls with equal signatures share a batch. Work-conserving: no timer unless `max_delay_s` asks for one.
+    """
+
+    def __init__(self, name: str, run: Run, *, max_size: int, max_delay_s: float, queue_size: int) -> None:
+        self._run = run
+        self._max_size = max_size
+        self._max_delay_s = max_delay_s
+        self._queue_size = queue_size
+        self._queues: OrderedDict[Any, deque[_Waiting]] = OrderedDict()
+        self._count = 0
+        self._changed = threading.Condition(threading.Lock())
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name=f"model {name}", daemon=True)
+        self._thread.start()
+
+    async def submit(self, request: Request) -> Done:
+        """Wait for the request's end; ServerBusyError where the queue is full.
+
+        A caller that is cancelled takes its call out of the queue, or tells the adapter through its cancellation.
+        """
+        if self._count >= self._queue_size:
+            raise ServerBusyError(f"{self._count} calls wait for this model already", retry_after_s=0.1)
+        waiting = _Waiting(request, self._loop.create_future())
+        with self._changed:
+            self._queues.setdefault(_signature(request), deque()).append(waiting)
+            self._count += 1
+            if self._count == 1 or self._max_delay_s:
+                self._changed.notify()
+        try:
+            return await waiting.future
+        except asyncio.CancelledError:
+            request.cancellation.cancelled = True
+            raise
+
+    def close(self) -> None:
+        """Let what waits finish, then end the worker."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._take():
+            self._run_batch(batch)
+
+    def _take(self) -> list[_Waiting]:
+        """The live calls at the head of the longest-waiting queue, at most a batch; none once closed and empty."""
+        with self._changed:
+            while True:
+                while not self._count and not self._closed:
+                    self._changed.wait()
+                if not self._count:
+                    return []
+                self._linger()
+                key, queue = next(iter(self._queues.items()))
+                batch = [queue.popleft() for _ in range(min(len(queue), self._max_size))]
+                self._count -= len(batch)
+                del self._queues[key]
+                if queue:
+                    # To the back: every signature gets its turn.
+                    self._queues[key] = queue
+                live = [waiting for waiting in batch if self._is_live(waiting)]
+                if live:
+                    return live
+
+    def _linger(self) -> None:
+        until = monotonic() + self._max_delay_s
+        while self._max_delay_s and self._count < self._max_size and not self._closed:
+            remaining = until - monotonic()
+            if remaining <= 0:
+                return
+            self._changed.wait(remaining)
+
+    def _is_live(self, waiting: _Waiting) -> bool:
+        request = waiting.request
+        if request.cancellation.cancelled:
+            return False
+        if request.deadline is not None and monotonic() > request.deadline:
+            late = BudgetExceededError("the call's deadline passed while it waited for the model")
+            self._deliver([(waiting, Done(late, int((monotonic() - waiting.arrived) * 1e6), 0))])
+            return False
+        return True
+
+    def _run_batch(self, batch: list[_Waiting]) -> None:
+        started = monotonic()
+        returned: Sequence[Returned | BaseException]
+        try:
+            returned = self._run([waiting.request for waiting in batch])
+        # Vendor code runs here: whatever it raises ends its own batch and nothing else.
+        except BaseException as error:  # noqa: BLE001  (see above)
+            returned = [error] * len(batch)
+        compute_us = int((monotonic() - started) * 1e6)
+        self._deliver(
+            [
+                (waiting, Done(item, int((started - waiting.arrived) * 1e6), compute_us))
+                for waiting, item in zip(batch, returned, strict=True)
+            ]
+        )
+
+    def _deliver(self, ended: list[tuple[_Waiting, Done]]) -> None:
+        # One hop to the loop for the whole batch; the loop is gone only when the process ends.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_resolve, ended)
+
+
+def _resolve(ended: list[tuple[_Waiting, Done]]) -> None:
+    for waiting, done in ended:
+        if not waiting.future.done():
+            waiting.future.set_result(done)
+
+
+def _signature(request: Request) -> Any:
+    return (
+        request.call,
+        request.output_kinds,
+        tuple([(part.kind, part.name, getattr(part, "shape", None)) for part in request.parts]),
+    )

@@ -1,0 +1,161 @@
+"""A served model: a named, configured adapter with a state, a card and a way to be asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from time import perf_counter
+from typing import Any
+
+import structlog
+
+from echelon.adapters import (
+    AsyncAdapter,
+    BatchAdapter,
+    Call,
+    Card,
+    EchelonError,
+    Outcome,
+    Request,
+    Returned,
+    UnsupportedError,
+)
+from echelon.adapters.errors import (
+    AdapterFailedError,
+    ModelNotReadyError,
+    OutputInvalidError,
+)
+from echelon.adapters.settings import load
+from echelon.server.batcher import Batcher, Done
+from echelon.server.config import ModelConfig
+from echelon.server.measure import best_batch_size
+from echelon.server.output import check_outcome
+
+
+class ModelState(StrEnum):
+    """Whether a model can answer."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    DRAINING = "draining"
+
+
+class ServedModel:
+    """Loads an adapter, asks it, and closes it."""
+
+    def __init__(self, config: ModelConfig, adapter_class: type[BatchAdapter[Any] | AsyncAdapter[Any]]) -> None:
+        self.name = config.name
+        self.state = ModelState.LOADING
+        self.card = Card(version="", calls=(), name=config.name)
+        self._config = config
+        self._class = adapter_class
+        self._adapter: Any = None
+        self._batcher: Batcher | None = None
+        self._log: Any = structlog.get_logger("echelon.server").bind(model=config.name)
+
+    async def load(self) -> None:
+        """Open, warm up and measure; raises what went wrong, and the state says FAILED."""
+        try:
+            await asyncio.to_thread(self._open)
+        except BaseException:
+            self.state = ModelState.FAILED
+            raise
+        if isinstance(self._adapter, BatchAdapter):
+            self._batcher = Batcher(
+                self.name,
+                self._run,
+                max_size=self.card.max_batch_size,
+                max_delay_s=self._config.max_delay_ms / 1000,
+                queue_size=self._config.queue_size,
+            )
+        self.state = ModelState.READY
+        self._log.info("model ready", adapter=self._config.adapter, max_batch_size=self.card.max_batch_size)
+
+    def _open(self) -> None:
+        values, folder = self._config.values()
+        where = str(self._config.settings_file or f"settings of model {self.name!r}")
+        settings = load(self._class.settings_type, values, folder=folder, where=where)
+        self._adapter = self._class()
+        self._adapter.open(settings)
+        card = replace(self._adapter.card(), name=self.name)
+        supported = tuple(support for support in card.calls if self._class.overrides(support.call))
+        self.card = replace(card, calls=supported)
+        self.card = replace(self.card, max_batch_size=self._warm_up())
+
+    def _warm_up(self) -> int:
+        """Run a probe of each call; the batch size to use."""
+        if not isinstance(self._adapter, BatchAdapter):
+            return 1
+        probes = [self._adapter.probe(support.call) for support in self.card.calls]
+        measured = [best_batch_size(self._run, probe) for probe in probes if probe is not None]
+        return self._config.max_batch_size or max(measured, default=1)
+
+    def _run(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        call = requests[0].call
+        returned: Any = getattr(self._adapter, call)(requests)
+        if not isinstance(returned, Sequence) or len(returned) != len(requests):
+            got = f"{len(returned)} outcomes" if isinstance(returned, Sequence) else type(returned).__name__
+            raise OutputInvalidError(f"the adapter returned {got} for {len(requests)} requests")
+        return returned
+
+    async def answer(self, request: Request) -> Done:
+        """Ask the model, and check what it gives back against card and request.
+
+        Raises an EchelonError that may be shown; an adapter's own exception becomes AdapterFailedError with the
+        original as its cause.
+        """
+        self._check_support(request)
+        done = await self._ask(request)
+        returned = done.returned
+        if isinstance(returned, EchelonError):
+            raise returned
+        if isinstance(returned, BaseException):
+            raise AdapterFailedError("the adapter failed") from returned
+        check_outcome(returned, request, self.card)
+        return done
+
+    async def _ask(self, request: Request) -> Done:
+        if self._batcher is not None:
+            return await self._batcher.submit(request)
+        started = perf_counter()
+        try:
+            outcome: Outcome = await getattr(self._adapter, request.call)(request)
+        except asyncio.CancelledError:
+            request.cancellation.cancelled = True
+            raise
+        except Exception as error:  # noqa: BLE001  (vendor code; `answer` decides what may be shown)
+            return Done(error, 0, 0)
+        return Done(outcome, 0, int((perf_counter() - started) * 1e6))
+
+    def _check_support(self, request: Request) -> None:
+        if self.state is not ModelState.READY:
+            raise ModelNotReadyError(f"model {self.name!r} is {self.state}", retry_after_s=1.0)
+        support = self.card.support(request.call)
+        if support is None:
+            calls = ", ".join(support.call for support in self.card.calls) or "nothing"
+            raise UnsupportedError(f"model {self.name!r} does not {_VERB[request.call]}; it supports {calls}")
+        for part in request.parts:
+            if part.kind not in support.input_kinds:
+                raise UnsupportedError(f"model {self.name!r} takes no {part.kind} to {_VERB[request.call]}")
+        if request.output_kinds and not set(request.output_kinds) & set(support.output_kinds):
+            wanted = " or ".join(request.output_kinds)
+            raise UnsupportedError(f"model {self.name!r} gives no {wanted} when asked to {_VERB[request.call]}")
+
+    def drain(self) -> None:
+        """Take no new calls."""
+        if self.state is ModelState.READY:
+            self.state = ModelState.DRAINING
+
+    async def close(self) -> None:
+        """Let waiting calls finish and close the adapter."""
+        self.drain()
+        if self._batcher is not None:
+            await asyncio.to_thread(self._batcher.close)
+        if self._adapter is not None:
+            await asyncio.to_thread(self._adapter.close)
+
+
+_VERB = {Call.COMPREHEND: "comprehend", Call.GENERATE: "generate", Call.LANGUAGE: "do language"}

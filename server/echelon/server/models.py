@@ -1,0 +1,68 @@
+"""The models of one server, by name."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from echelon.adapters.errors import ConfigurationError, ModelNotFoundError
+from echelon.adapters.registry import Registry
+from echelon.server.config import ModelConfig
+from echelon.server.model import ModelState, ServedModel
+
+OnState = Callable[[str, bool], Awaitable[None]]
+"""Told a model's name, and whether it can answer."""
+
+
+class Models:
+    """Holds every configured model; one that fails to load stops no other."""
+
+    def __init__(self, configs: list[ModelConfig], registry: Registry, *, trust: bool) -> None:
+        """AdapterNotFoundError and AdapterLoadError come out of here, before anything listens."""
+        self._models = {
+            config.name: ServedModel(config, registry.load(config.adapter, trust=trust)) for config in configs
+        }
+        self._log: Any = structlog.get_logger("echelon.server")
+
+    def get(self, name: str) -> ServedModel:
+        """The model called `name`; ModelNotFoundError names the nearest."""
+        model = self._models.get(name)
+        if model is None:
+            close = difflib.get_close_matches(name, self._models, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "; ask for the list of models"
+            raise ModelNotFoundError(f"this server holds no model {name!r}{hint}")
+        return model
+
+    def all(self) -> list[ServedModel]:
+        """Every model, by name."""
+        return [self._models[name] for name in sorted(self._models)]
+
+    async def load(self, on_state: OnState) -> dict[str, BaseException]:
+        """Load all models, one after another; what failed, by name."""
+        failed: dict[str, BaseException] = {}
+        for model in self.all():
+            try:
+                await model.load()
+            except asyncio.CancelledError:
+                raise
+            # A vendor's code and files are behind this; one broken model stops no other.
+            except BaseException as error:  # noqa: BLE001  (see above)
+                failed[model.name] = error
+                own = isinstance(error, ConfigurationError)
+                self._log.error("model failed", model=model.name, error=str(error), exc_info=None if own else error)
+            await on_state(model.name, model.state is ModelState.READY)
+        return failed
+
+    def drain(self) -> None:
+        """Take no new calls, in any model."""
+        for model in self.all():
+            model.drain()
+
+    async def close(self) -> None:
+        """Close every model."""
+        for model in self.all():
+            await model.close()

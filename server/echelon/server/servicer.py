@@ -1,0 +1,84 @@
+"""ModelService: translates, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from echelon.adapters import Call
+from echelon.rpc.guard import Context, Guard
+from echelon.server.calls import Calls
+from echelon.server.model import ModelState, ServedModel
+from echelon.server.models import Models
+from echelon.server.pipeline import Pipeline
+from echelon.server.stream import events
+from echelon.v1 import model_service_pb2 as pb
+from echelon.v1 import model_service_pb2_grpc as pb_grpc
+from echelon.wire.cards import card_to_proto
+from echelon.wire.rules import check
+
+SERVICE = "echelon.v1.ModelService"
+_PAGE = 100
+_LARGEST_PAGE = 1000
+_STATES = {
+    ModelState.LOADING: pb.MODEL_STATE_LOADING,
+    ModelState.READY: pb.MODEL_STATE_READY,
+    ModelState.FAILED: pb.MODEL_STATE_FAILED,
+    ModelState.DRAINING: pb.MODEL_STATE_DRAINING,
+}
+
+
+class ModelServicer(pb_grpc.ModelServiceServicer):
+    """The contract over the models of this server."""
+
+    def __init__(self, models: Models, calls: Calls, guard: Guard) -> None:
+        self._models = models
+        self._calls = calls
+        self._guard = guard
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
+        check(request)
+        size = min(request.page_size or _PAGE, _LARGEST_PAGE)
+        after = [model for model in self._models.all() if model.name > request.page_token]
+        page = after[:size]
+        token = page[-1].name if len(after) > size else ""
+        return pb.ListModelsResponse(models=[_model(model) for model in page], next_page_token=token)
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: N802
+        check(request)
+        return pb.GetModelResponse(model=_model(self._models.get(request.name)))
+
+    async def Comprehend(self, request: pb.ComprehendRequest, context: Context) -> pb.ComprehendResponse:  # noqa: N802
+        return pb.ComprehendResponse(outcome=await self._answer(Call.COMPREHEND, request.call, context))
+
+    async def Generate(self, request: pb.GenerateRequest, context: Context) -> pb.GenerateResponse:  # noqa: N802
+        return pb.GenerateResponse(outcome=await self._answer(Call.GENERATE, request.call, context))
+
+    async def Language(self, request: pb.LanguageRequest, context: Context) -> pb.LanguageResponse:  # noqa: N802
+        return pb.LanguageResponse(outcome=await self._answer(Call.LANGUAGE, request.call, context))
+
+    async def StreamGenerate(  # noqa: N802
+        self, request: pb.StreamGenerateRequest, context: Context
+    ) -> AsyncIterator[pb.StreamGenerateResponse]:
+        outcome = await self._answer(Call.GENERATE, request.call, context)
+        for event in events(outcome):
+            yield event
+
+    # The stubs know only generators; writing by hand lets results leave the moment they are ready.
+    async def Pipeline(self, request_iterator: Any, context: Context) -> None:  # type: ignore[override]  # noqa: N802
+        await Pipeline(self._calls, self._guard, context, _peer(context)).serve(request_iterator)
+
+    async def _answer(self, call: Call, message: pb.Call, context: Context) -> pb.Outcome:
+        return await self._calls.answer(call, message, _peer(context), context.time_remaining())
+
+
+def _peer(context: Context) -> str:
+    """Who calls: the certificate's name where there is one, else the host; ports change with every reconnection."""
+    identities: Any = context.peer_identities()
+    if identities:
+        return b",".join(identities).decode("utf-8", "replace")
+    return context.peer().rpartition(":")[0]
+
+
+def _model(model: ServedModel) -> pb.Model:
+    return pb.Model(card=card_to_proto(model.card), state=_STATES[model.state])
