@@ -128,7 +128,6 @@ def _samples(raw: bytes, width: int, channels: int) -> NDArray[np.float32]:
     import numpy as np
 
     raw = raw[: len(raw) // (width * channels) * width * channels]
-    values: NDArray[Any]
     if width == 1:
         values = np.frombuffer(raw, np.uint8).astype(np.float32) / 128 - 1
     elif width == 2:
@@ -141,7 +140,7 @@ def _samples(raw: bytes, width: int, channels: int) -> NDArray[np.float32]:
         values = np.frombuffer(raw, "<i4").astype(np.float32) / 2**31
     else:
         raise InvalidInputError(f"cannot read WAV samples of {width} bytes")
-    return values.reshape(-1, channels)
+    return np.asarray(values, np.float32).reshape(-1, channels)
 
 
 def to_png(pixels: NDArray[np.uint8]) -> bytes:
