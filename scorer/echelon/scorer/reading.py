@@ -23,9 +23,9 @@ DENIALS = frozenset({"not", "no", "nor", "neither", "never", "isn't", "wasn't", 
 WORD = re.compile(r"[\w']++")
 OPTION = re.compile(r"\(?([A-Za-z])(?:\)|[.:](?!\S)|$)")
 NUMBER = re.compile(
-    r"""(?<!\w)? (?<!\w)
-    [-+]?+                                     # a sign; a dash between numbers fails the line before
-    (?:\d{1,3}+(?:,\d{3}(?!\d))++ | \d++)      # with thousands separators, or without
+    r"""(?<!\w)                                 # not inside a word
+    [-+]?+                                      # a sign; a dash between numbers fails the line before
+    (?:\d{1,3}+(?:,\d{3}(?!\d))++ | \d++ | (?=\.\d))   # with thousands separators, without, or nothing
     (?:\.\d++)?+ (?:[eE][-+]?\d{1,3}+)?+""",
     re.VERBOSE | re.ASCII,
 )

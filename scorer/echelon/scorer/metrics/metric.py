@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import fsum, inf, isfinite
 from typing import ClassVar, TypeAlias, TypeVar
 
-from echelon.adapters import Kind, Part
+from echelon.adapters import InvalidInputError, Kind, Part
 from echelon.adapters.errors import OutputInvalidError
 from echelon.scorer.errors import InvalidSuiteError
 
 Stats: TypeAlias = tuple[float, ...]
-"""What one sample contributes; rows of all samples are all that a score needs."""
+"""What one sample contributes; the rows of all samples are all that a score needs."""
 
 PartT = TypeVar("PartT", bound=Part)
+T = TypeVar("T")
 
 
 class InvalidAnswer(OutputInvalidError):  # noqa: N818  (a sample's state, not a fault of the run)
@@ -24,8 +25,8 @@ class InvalidAnswer(OutputInvalidError):  # noqa: N818  (a sample's state, not a
 class Metric(ABC):
     """One way to turn answers into a score: sample by sample into stats, then all stats into one number.
 
-    A class is built with the task's declared `worst` and `labels` and holds no other state. A failed sample counts as
-    a wholly wrong answer of the reference's size, so that failing never pays.
+    It is built with the task's declared `worst` and `labels` and holds no other state. A failed sample counts as a
+    wholly wrong answer of the reference's size, so that failing never pays.
     """
 
     name: ClassVar[str]
@@ -46,9 +47,15 @@ class Metric(ABC):
         """Two scores compare only if their metrics' ids are equal."""
         return self.name + self.variant
 
-    @abstractmethod
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
-        """The stats of an answer, against the reference that suits it best; InvalidAnswer if it cannot be scored."""
+        """The stats of an answer against the reference that suits it best; InvalidAnswer if it cannot be scored."""
+        candidates = [self.compare(prediction, reference) for reference in references]
+        choose = max if self.higher_is_better else min
+        return choose(candidates, key=lambda stats: self.finish([stats]))
+
+    @abstractmethod
+    def compare(self, prediction: Part, reference: Part) -> Stats:
+        """The stats of an answer against one reference."""
 
     @abstractmethod
     def worst(self, references: Sequence[Part]) -> Stats:
@@ -60,27 +67,24 @@ class Metric(ABC):
 
 
 class MeanMetric(Metric):
-    """The mean of a number per sample, the stats being (number, 1)."""
-
-    floor: ClassVar[float] = 0.0
-    """What a failed sample counts."""
+    """The mean of a value per sample; the stats are (value, 1)."""
 
     @abstractmethod
     def value(self, prediction: Part, reference: Part) -> float:
-        """The number of a sample, against one reference."""
+        """The value of a sample, against one reference."""
 
-    def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
-        return max(self.value(prediction, reference) for reference in references), 1.0
+    def compare(self, prediction: Part, reference: Part) -> Stats:
+        return self.value(prediction, reference), 1.0
 
     def worst(self, references: Sequence[Part]) -> Stats:
-        return self.floor, 1.0
+        return self.range[0], 1.0
 
     def finish(self, rows: Sequence[Stats]) -> float:
         return ratio(column(rows, 0), column(rows, 1))
 
 
-class ErrorMetric(Metric):
-    """The mean of an error per sample that no more than the task's declared `worst` can come of."""
+class ErrorMetric(MeanMetric):
+    """The mean of an error per sample, which has no bound but the task's declared `worst`."""
 
     higher_is_better = False
     range = (0.0, inf)
@@ -92,28 +96,21 @@ class ErrorMetric(Metric):
             raise InvalidSuiteError(
                 f"metric {self.name!r} has no worst value of its own: give the task a `worst` above 0, not {worst}"
             )
-        self._worst = worst
+        self.limit = worst
 
     @property
     def id(self) -> str:
-        return f"{super().id};worst={self._worst!r}"
+        return f"{super().id};worst={self.limit:.17g}"
 
-    @abstractmethod
-    def error(self, prediction: Part, reference: Part) -> float:
-        """How far a sample is from one reference."""
-
-    def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
-        return min(self._worst, *(self.error(prediction, reference) for reference in references)), 1.0
+    def compare(self, prediction: Part, reference: Part) -> Stats:
+        return min(self.limit, self.value(prediction, reference)), 1.0
 
     def worst(self, references: Sequence[Part]) -> Stats:
-        return self._worst, 1.0
-
-    def finish(self, rows: Sequence[Stats]) -> float:
-        return ratio(column(rows, 0), column(rows, 1))
+        return self.limit, 1.0
 
 
 def column(rows: Iterable[Stats], index: int) -> float:
-    """The exact sum of one column."""
+    """The sum of one column, rounded once, so that order does not matter."""
     return fsum(row[index] for row in rows)
 
 
@@ -129,3 +126,15 @@ def expect(part: Part, part_type: type[PartT]) -> PartT:
             f"the metric takes {part_type.kind}, not {part.kind}: choose an extractor and references of that kind"
         )
     return part
+
+
+def read_both(read: Callable[[Part], T], prediction: Part, reference: Part) -> tuple[T, T]:
+    """Both parts' values; where `read` raises InvalidInputError, it becomes InvalidAnswer or InvalidSuiteError."""
+    try:
+        predicted = read(prediction)
+    except InvalidInputError as error:
+        raise InvalidAnswer(str(error)) from error
+    try:
+        return predicted, read(reference)
+    except InvalidInputError as error:
+        raise InvalidSuiteError(f"a reference cannot be used: {error}") from error

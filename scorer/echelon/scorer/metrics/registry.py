@@ -14,8 +14,19 @@ GROUP = "echelon.metrics"
 
 BUILT_IN = {
     "accuracy": "labels:Accuracy",
+    "anls": "text:Anls",
+    "ap50": "boxes:AveragePrecision50",
+    "bleu1": "text:Bleu1",
+    "chamfer": "points:Chamfer",
     "macro_f1": "labels:MacroF1",
+    "mae": "numbers:MeanAbsoluteError",
     "micro_f1": "labels:MicroF1",
+    "miou": "masks:MeanIoU",
+    "psnr": "pixels:ImagePsnr",
+    "psnr_audio": "pixels:AudioPsnr",
+    "psnr_video": "pixels:VideoPsnr",
+    "rmse": "numbers:RootMeanSquaredError",
+    "wer": "text:WordErrorRate",
 }
 
 
