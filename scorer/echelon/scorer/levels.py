@@ -1,8 +1,8 @@
 """The levels of General-Level, as pure functions of the tasks' scores.
 
-Both editions (2024: the tutorial; 2025: arXiv 2505.04620, table 1) compute S2 from every task's sigma, and S3 to S5 from
-those that pass the gate: the model has to reach the specialist. 2024 pools the tasks of comprehension and generation;
-2025 gives both sides equal weight, and then the modalities.
+Both editions (2024: the tutorial; 2025: arXiv 2505.04620, table 1) compute S2 from every task's sigma, and S3 to S5
+from those that pass the gate: the model has to reach the specialist. 2024 pools the tasks of comprehension and
+generation; 2025 gives both sides equal weight, and then the modalities.
 
 Unlike the official ranker's, the gate compares raw scores: sigmas saturate, and would make ties of clear defeats.
 """
