@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+
 from echelon.adapters.settings import nearest
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
 from echelon.scorer.suites.digests import cluster_of, folder_digest
@@ -63,8 +65,7 @@ class FolderSuite:
         file = self._file(task)
         decoder = msgspec.json.Decoder(line_type)
         seen: set[str] = set()
-        for number, raw in numbered_lines(self._media.path(file)):
-            where = f"{file}:{number}"
+        for where, raw in numbered_lines(self._media, file):
             line = decode_line(decoder, raw, where)
             if line.id in seen:
                 raise InvalidSuiteError(f"{where}: the id {line.id!r} is used before; give each sample its own")
@@ -89,16 +90,17 @@ def read_sample(line: SampleLine, instruction: Instruction, media: MediaFolder) 
     )
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that say something, counted from 1."""
-    with path.open("rb") as file:
-        number = 0
-        while raw := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
+def numbered_lines(media: MediaFolder, file: str) -> Iterator[tuple[str, bytes]]:
+    """The lines of `file` that say something, each with its place: `file:number`, counted from 1."""
+    with media.path(file).open("rb") as opened:
+        for number in count(1):
+            raw = opened.readline(MAX_LINE_BYTES + 1)
+            if not raw:
+                return
             if len(raw) > MAX_LINE_BYTES:
-                raise InvalidSuiteError(f"{path.name}:{number}: the line is longer than {MAX_LINE_BYTES} bytes")
+                raise InvalidSuiteError(f"{file}:{number}: the line is longer than {MAX_LINE_BYTES} bytes")
             if not raw.isspace():
-                yield number, raw
+                yield f"{file}:{number}", raw
 
 
 def decode_line(decoder: msgspec.json.Decoder[LineT], raw: bytes, where: str) -> LineT:

@@ -107,20 +107,30 @@ def open_suite(
 
     A bare word that names a source is the source; write `./word` for the folder.
     """
+    return FolderSuite(suite_folder(name_or_path, samples=samples, seed=seed, cache=cache, sources=sources))
+
+
+def suite_folder(
+    name_or_path: str,
+    *,
+    samples: int | None = None,
+    seed: int = 0,
+    cache: Path | None = None,
+    sources: Sources | None = None,
+) -> Path:
+    """The folder that `open_suite` opens, built where it has to be."""
     sources = sources or Sources.installed()
     path = Path(name_or_path)
     if name_or_path not in sources.names() and path.is_dir():
         if samples is not None:
-            raise ConfigurationError(
-                f"{path} is a folder and has the samples it has; only a named suite takes a number"
-            )
-        return FolderSuite(path)
+            raise ConfigurationError(f"{path} is a folder with the samples it has; only a named suite takes a number")
+        return path
     entry = sources.get(name_or_path)
     samples = DEFAULT_SAMPLES if samples is None else samples
     final = (cache or default_cache()) / f"{entry.name}-{samples}-{seed}-{entry.version}"
     if not (final / MANIFEST).is_file():
         _build_once(sources, entry.name, final, samples, seed)
-    return FolderSuite(final)
+    return final
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:

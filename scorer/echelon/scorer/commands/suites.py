@@ -1,0 +1,154 @@
+"""`echelon suites`: what can be run, and whether it is in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from echelon.scorer.suites.folder import FolderSuite
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _which(command: CommandT) -> CommandT:
+    seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of a named suite.")
+    samples = click.option("--samples", type=click.IntRange(min=1), help="Samples a task of a named suite.")
+    return click.argument("suite", metavar="NAME_OR_FOLDER")(samples(seed(command)))
+
+
+@click.group()
+def suites() -> None:
+    """List, look at, check and build suites."""
+
+
+@suites.command("list")
+@as_json_option
+def list_(as_json: bool) -> None:
+    """List the suites that are installed."""
+    from echelon.scorer.suites.sources import Sources
+
+    entries = Sources.installed().entries()
+    if as_json:
+        fields = ("name", "distribution", "version", "value", "problem")
+        _echo_json([{field: getattr(entry, field) for field in fields} for entry in entries])
+        return
+    rows = [(entry.name, entry.distribution, entry.version, entry.problem or "ok") for entry in entries]
+    _echo_table([("NAME", "DISTRIBUTION", "VERSION", "STATE"), *rows])
+
+
+@suites.command()
+@_which
+@as_json_option
+def show(suite: str, samples: int | None, seed: int, as_json: bool) -> None:
+    """Show a suite's identity and tasks."""
+    from echelon.scorer.suites.sources import open_suite
+
+    opened = open_suite(suite, samples=samples, seed=seed)
+    facts = _facts(opened)
+    if as_json:
+        _echo_json(facts)
+        return
+    identity = {
+        "Suite": opened.info.label,
+        "Title": opened.info.title,
+        "Version": opened.info.version,
+        "Licence": opened.info.licence or "not told",
+        "Digest": opened.info.digest,
+        "About": " ".join(opened.info.description.split()),
+    }
+    _echo_table([(name, fact) for name, fact in identity.items() if fact])
+    click.echo()
+    columns = ("id", "modality", "paradigm", "skill", "metric", "chance", "samples")
+    rows = [[_said(task[column]) for column in columns] for task in facts["tasks"]]
+    _echo_table([[column.upper() for column in columns], *rows])
+
+
+@suites.command()
+@_which
+@click.pass_context
+def validate(context: click.Context, suite: str, samples: int | None, seed: int) -> None:
+    """Check everything in a suite; exit with 1 and every fault if it has any."""
+    from echelon.scorer.suites.sources import suite_folder
+    from echelon.scorer.suites.validation import validate as faults_of
+
+    folder = suite_folder(suite, samples=samples, seed=seed)
+    faults = faults_of(folder)
+    for fault in faults:
+        click.echo(fault)
+    if faults:
+        click.echo(f"{suite}: {_counted(len(faults), 'fault')}", err=True)
+        context.exit(1)
+    click.echo(f"{suite} is in order: {_size(folder)}")
+
+
+@suites.command()
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--samples", type=click.IntRange(min=1), required=True, help="Samples a task.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def build(name: str, folder: Path, samples: int, seed: int) -> None:
+    """Build the suite NAME into FOLDER, which must be new or empty."""
+    from echelon.scorer.suites.sources import Sources
+
+    built = Sources.installed().build(name, folder, samples=samples, seed=seed)
+    click.echo(f"{built.info.label} is in {folder}: {_size(folder)}")
+
+
+def _facts(suite: FolderSuite) -> dict[str, Any]:
+    info = suite.info
+    return {
+        "name": info.name,
+        "version": info.version,
+        "title": info.title,
+        "description": info.description,
+        "licence": info.licence,
+        "digest": info.digest,
+        "tasks": [
+            {
+                "id": task.id,
+                "title": task.title,
+                "modality": task.modality,
+                "paradigm": task.paradigm,
+                "skill": task.skill,
+                "output": task.output,
+                "extractor": task.extractor,
+                "metric": task.metric,
+                "chance": task.chance,
+                "samples": len(suite.sample_ids(task)),
+            }
+            for task in suite.tasks
+        ],
+    }
+
+
+def _size(folder: Path) -> str:
+    from echelon.scorer.suites.folder import FolderSuite
+
+    suite = FolderSuite(folder)
+    total = sum(len(suite.sample_ids(task)) for task in suite.tasks)
+    return f"{_counted(len(suite.tasks), 'task')}, {_counted(total, 'sample')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _echo_json(value: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _echo_table(lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

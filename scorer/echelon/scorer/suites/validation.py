@@ -1,0 +1,146 @@
+"""Everything that is wrong with a suite folder, found without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import msgspec
+
+from echelon.adapters import Boxes, Choice, Mask, Part
+from echelon.adapters.errors import EchelonError
+from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.extract import extract, extractor
+from echelon.scorer.metrics.metric import Metric
+from echelon.scorer.metrics.registry import metric
+from echelon.scorer.suites.digests import file_names
+from echelon.scorer.suites.folder import decode_line, numbered_lines
+from echelon.scorer.suites.instructions import Instruction
+from echelon.scorer.suites.lines import AnyPart, SampleLine
+from echelon.scorer.suites.manifest import MANIFEST, Manifest, TaskEntry, read_manifest
+from echelon.scorer.suites.media import MediaFolder
+from echelon.scorer.suites.suite import Task
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def validate(folder: Path) -> list[str]:
+    """Every fault of the suite in `folder`, one line each; empty for a good one.
+
+    References are extracted and scored as if a model had answered them: what does not score is a fault.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except InvalidSuiteError as error:
+        return [str(error)]
+    return _Inspection(folder, manifest).faults
+
+
+class _UsedMedia(MediaFolder):
+    """Remembers which files were asked for."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.used = {Path(MANIFEST)}
+
+    def path(self, name: str) -> Path:
+        self.used.add(Path(name))
+        return super().path(name)
+
+
+class _Inspection:
+    """One walk over a suite; `faults` fill up on the way."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.faults: list[str] = []
+        self._media = _UsedMedia(folder)
+        for entry in manifest.tasks:
+            self._inspect_task(entry, f"{MANIFEST}: task {entry.id!r}")
+        self._attempt("", self._inspect_files)
+
+    def _attempt(self, where: str, act: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T | None:
+        try:
+            return act(*args, **keywords)
+        except EchelonError as error:
+            self.faults.append(f"{where}: {error}" if where else str(error))
+            return None
+
+    def _inspect_task(self, entry: TaskEntry, where: str) -> None:
+        task = entry.task()
+        scored = self._attempt(where, metric, task.metric, task.worst, task.labels)
+        taken = self._attempt(where, extractor, task.extractor)
+        if scored and not scored.range[0] <= task.chance <= scored.range[1]:
+            self.faults.append(f"{where}: 'chance' is {task.chance:g}, {task.metric} goes from {_span(scored)}")
+        if scored and taken and scored.kind is not taken.kind:
+            self.faults.append(
+                f"{where}: extractor {task.extractor!r} gives {taken.kind}, metric {task.metric!r} takes {scored.kind}"
+            )
+            scored = None
+        self._attempt("", self._inspect_samples, entry.samples, task, scored if taken else None)
+
+    def _inspect_samples(self, file: str, task: Task, scored: Metric | None) -> None:
+        decoder = msgspec.json.Decoder(SampleLine)
+        instruction = Instruction(task.instruction)
+        first_use: dict[str, str] = {}
+        where = ""
+        for where, raw in numbered_lines(self._media, file):
+            line = self._attempt("", decode_line, decoder, raw, where)
+            if line is None:
+                continue
+            if first_use.setdefault(line.id, where) != where:
+                self.faults.append(f"{where}: the id {line.id!r} is that of {first_use[line.id]}; give each its own")
+            self._attempt(where, instruction.fill, line.fields)
+            self._inspect_parts(where, line, task, scored)
+        if not where:
+            self.faults.append(f"{file}: task {task.id!r} has no samples")
+
+    def _inspect_parts(self, where: str, line: SampleLine, task: Task, scored: Metric | None) -> None:
+        for part in line.parts:
+            self._attempt(where, self._decoded, part)
+        references = [self._attempt(where, self._decoded, part) for part in line.references]
+        whole = tuple(part for part in references if part is not None)
+        for reference in whole:
+            self._inspect_labels(where, reference, task)
+        if scored and len(whole) == len(references):
+            self._attempt(f"{where}: the reference does not score", _score, scored, whole, task)
+
+    def _decoded(self, line: AnyPart) -> Part:
+        part = line.read(self._media)
+        if hasattr(part, "array"):
+            values = part.array()
+            if isinstance(part, Mask) and part.labels and values.max(initial=0) >= len(part.labels):
+                raise InvalidSuiteError(f"the mask has the value {values.max()} and only {len(part.labels)} labels")
+        return part
+
+    def _inspect_labels(self, where: str, reference: Part, task: Task) -> None:
+        unknown = sorted(_labels(reference) - set(task.labels)) if task.labels else []
+        if unknown:
+            self.faults.append(f"{where}: the task does not list the reference's {', '.join(map(repr, unknown))}")
+
+    def _inspect_files(self) -> None:
+        for name in sorted(file_names(self._media.root)):
+            if Path(name) not in self._media.used:
+                self.faults.append(f"{name}: no sample uses it; the digest counts it, so take it out")
+
+
+def _score(scored: Metric, references: tuple[Part, ...], task: Task) -> None:
+    for reference in references:
+        scored.sample(extract(task.extractor, (reference,), task), references)
+
+
+def _labels(part: Part) -> set[str]:
+    match part:
+        case Choice():
+            return {scored.label for scored in part.labels}
+        case Boxes():
+            return {box.label for box in part.boxes if box.label}
+        case Mask():
+            return set(part.labels)
+    return set()
+
+
+def _span(scored: Metric) -> str:
+    low, high = scored.range
+    return f"{low:g} to {high:g}"
