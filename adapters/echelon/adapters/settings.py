@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for a near miss, else what there is."""
-    known = sorted(known)
+    known = sorted(map(str, known))
     close = difflib.get_close_matches(word, known, n=1)
     if close:
         return f" (did you mean {close[0]!r}?)"
