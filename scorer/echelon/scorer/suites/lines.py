@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
 from echelon.adapters import content
 from echelon.adapters.content import Kind, Role
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.suites.media import MediaFolder
-from msgspec import UNSET, Meta, Struct, UnsetType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -225,7 +226,7 @@ class SampleLine(Struct, forbid_unknown_fields=True, frozen=True):
     """A whole line."""
 
     id: Annotated[str, Meta(min_length=1, max_length=128)]
-    parts: Annotated[tuple[AnyPart, ...], Meta(min_length=1, max_length=256)]
+    parts: Annotated[tuple[AnyPart, ...], Meta(max_length=256)]
     reference: AnyPart | Annotated[tuple[AnyPart, ...], Meta(min_length=1, max_length=256)]
     fields: Mapping[str, str] = {}
     cluster: Annotated[str, Meta(min_length=1, max_length=128)] | UnsetType = UNSET

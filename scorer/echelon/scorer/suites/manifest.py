@@ -15,6 +15,8 @@ from echelon.scorer.suites.instructions import Instruction
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
 
 MANIFEST = "suite.yaml"
+MAX_INSTRUCTION = 65536
+MAX_LABEL = 256
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -47,8 +49,10 @@ class TaskEntry:
             faults.append("'skill' is empty")
         if not self.kinds:
             faults.append("'output' lists no kind")
-        if len(set(self.labels)) != len(self.labels) or "" in self.labels:
-            faults.append("'labels' must be distinct and not empty")
+        if len(self.instruction) > MAX_INSTRUCTION:
+            faults.append(f"'instruction' has {len(self.instruction)} characters, at most {MAX_INSTRUCTION} are taken")
+        if len(set(self.labels)) != len(self.labels) or not all(1 <= len(label) <= MAX_LABEL for label in self.labels):
+            faults.append(f"'labels' must be distinct, each of 1 to {MAX_LABEL} characters")
         if not all(math.isfinite(value) for value in (self.chance, self.worst or 0.0)):
             faults.append("'chance' and 'worst' must be finite")
         return faults

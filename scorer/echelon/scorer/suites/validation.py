@@ -56,9 +56,12 @@ class _Inspection:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.faults: list[str] = []
         self._media = _UsedMedia(folder)
+        self._all_read = True
         for entry in manifest.tasks:
             self._inspect_task(entry, f"{MANIFEST}: task {entry.id!r}")
-        self._attempt("", self._inspect_files)
+        # What an unreadable line uses is unknown.
+        if self._all_read:
+            self._attempt("", self._inspect_files)
 
     def _attempt(self, where: str, act: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T | None:
         try:
@@ -88,6 +91,7 @@ class _Inspection:
         for where, raw in numbered_lines(self._media, file):
             line = self._attempt("", decode_line, decoder, raw, where)
             if line is None:
+                self._all_read = False
                 continue
             if first_use.setdefault(line.id, where) != where:
                 self.faults.append(f"{where}: the id {line.id!r} is that of {first_use[line.id]}; give each its own")
