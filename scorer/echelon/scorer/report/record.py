@@ -1,0 +1,102 @@
+"""A run's result as plain JSON values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from echelon.adapters import Card
+from echelon.scorer.report import wording
+from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult
+
+
+def as_json(result: RunResult) -> dict[str, Any]:
+    """The result without its viewed samples; what is missing is null, never 0."""
+    return {
+        "run": result.run_id,
+        "note": wording.banner(result),
+        "complete": result.complete,
+        "counts": {state.value: n for state, n in result.counts().items()},
+        "suite": _suite(result),
+        "model": {"name": wording.model_name(result), **_card(result.card)},
+        "seed": result.seed,
+        "settings": dict(sorted(result.settings.items())),
+        "levels": [_level(level, result) for level in result.levels],
+        "tasks": [_task(task) for task in result.tasks],
+    }
+
+
+def _suite(result: RunResult) -> dict[str, Any]:
+    suite = result.suite
+    return {
+        "name": suite.name,
+        "version": suite.version,
+        "label": suite.label,
+        "digest": suite.digest,
+        "title": suite.title,
+        "licence": suite.licence,
+    }
+
+
+def _card(card: Card) -> dict[str, Any]:
+    return {
+        "version": card.version,
+        "description": card.description,
+        "composition": card.composition.value,
+        "deterministic": card.deterministic,
+        "engine": card.engine,
+        "device": card.device,
+        "precision": card.precision,
+        "weights_digest": card.weights_digest,
+        "frame_sampling": card.frame_sampling,
+        "calls": {
+            support.call.value: {"inputs": list(support.input_kinds), "outputs": list(support.output_kinds)}
+            for support in card.calls
+        },
+    }
+
+
+def _level(level: LevelResult, result: RunResult) -> dict[str, Any]:
+    return {
+        "headline": wording.headline(level, result),
+        "edition": level.edition,
+        "scope": level.scope,
+        "level": level.level,
+        "s2": level.s2,
+        "s3": level.s3,
+        "s4": level.s4,
+        "s5": level.s5,
+        "synergy_counts": level.synergy_counts,
+        "by_modality": {
+            name: dict(zip(("s2", "s3", "s4"), scores, strict=True)) for name, scores in level.by_modality.items()
+        },
+        "notes": list(level.notes),
+    }
+
+
+def _task(task: TaskResult) -> dict[str, Any]:
+    return {
+        "id": task.task.id,
+        "title": task.task.title,
+        "modality": task.task.modality.value,
+        "paradigm": task.task.paradigm.value,
+        "skill": task.task.skill,
+        "metric": task.metric_id,
+        "unit": task.unit,
+        "higher_is_better": task.higher_is_better,
+        "score": task.score,
+        "chance": task.task.chance,
+        "above_chance": task.above_chance,
+        "sota": _sota(task.sota),
+        "mark": wording.mark(task).word,
+        "won": task.won,
+        "sigmas": dict(task.sigmas),
+        "sota_sigmas": dict(task.sota_sigmas),
+        "complete": task.complete,
+        "coverage": task.coverage,
+        "sample_count": task.sample_count,
+        "counts": {state.value: n for state, n in task.counts.items()},
+    }
+
+
+def _sota(sota: Sota | None) -> dict[str, Any] | None:
+    return None if sota is None else {"score": sota.score, "source": sota.source, "n": sota.n}

@@ -1,0 +1,74 @@
+"""A run's result as plain text, for terminals and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from echelon.scorer.report import wording
+from echelon.scorer.report.prose import line
+from echelon.scorer.results import LevelResult, RunResult, TaskResult
+
+
+def text(result: RunResult) -> str:
+    """The verdicts, the levels and the tasks."""
+    blocks = [
+        _verdicts(result),
+        _aligned([_LEVEL_HEAD, *(_level(level) for level in result.levels)]),
+        _notes(result),
+        _aligned([_task_head(result), *(_task(task, wording.editions(result)) for task in result.tasks)]),
+        _provenance(result),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _verdicts(result: RunResult) -> str:
+    about = [f"{line(wording.model_name(result))}, {result.card.composition}", wording.banner(result)]
+    headlines = [wording.headline(level, result) for level in result.levels]
+    return "\n".join(entry for entry in [*headlines, *about, wording.shortfall(result)] if entry)
+
+
+_LEVEL_HEAD = ("edition", "level", "S2", "S3", "S4", "S5", "")
+
+
+def _level(level: LevelResult) -> tuple[str, ...]:
+    gated = (level.s3, level.s4, level.s5)
+    claim = "" if level.synergy_counts else f"S3 to S5 are {wording.NOT_SYNERGY}"
+    return (level.edition, str(level.level), wording.sigma(level.s2), *map(wording.sigma, gated), claim)
+
+
+def _notes(result: RunResult) -> str:
+    return "\n".join(f"{level.edition}: {line(note, 400)}" for level in result.levels for note in level.notes)
+
+
+def _task_head(result: RunResult) -> tuple[str, ...]:
+    sigmas = [f"σ {edition}" for edition in wording.editions(result)]
+    return ("task", "paradigm", "metric", "score", "chance", "sota", *sigmas, "mark", "samples")
+
+
+def _task(task: TaskResult, editions: Sequence[str]) -> tuple[str, ...]:
+    sota = wording.number(task.sota.score if task.sota else None)
+    sigmas = [wording.sigma(task.sigmas.get(edition) if task.score is not None else None) for edition in editions]
+    direction = "↑" if task.higher_is_better else "↓"
+    return (
+        line(task.task.id, 40),
+        task.task.paradigm.value,
+        f"{line(task.task.metric, 20)} {direction}",
+        wording.score(task),
+        wording.number(task.task.chance),
+        sota,
+        *sigmas,
+        wording.mark(task).word,
+        ", ".join(f"{n} {state}" for state, n in wording.states(task)),
+    )
+
+
+def _provenance(result: RunResult) -> str:
+    suite = result.suite
+    return f"run {line(result.run_id, 80)}\nsuite {line(suite.name)} {line(suite.version)}, {suite.digest}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
