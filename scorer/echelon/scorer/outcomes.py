@@ -26,7 +26,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SampleOutcome:
-    """A sample's end: `parts` where it was answered, `reason` (a word of the contract) and `detail` where it was not."""
+    """A sample's end: `parts` where it was answered, else `reason`, a word of the contract, and `detail`."""
 
     task: str
     sample: str

@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from echelon.scorer.results import RunResult, Sota
+    from echelon.scorer.store import Store
+    from echelon.scorer.suites.suite import Suite
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STORE = Path("echelon-runs")
+store_option = click.option(
+    "--store",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=STORE,
+    show_default=True,
+    help="Folder that holds the runs.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+COMPLETE, MODEL_FAILED, INCOMPLETE = 0, 3, 4
+"""Exit codes of a run, beside 1 for an error and 2 for wrong usage."""
+
+
+def exit_code(result: RunResult) -> int:
+    """How a run ended, for scripts."""
+    if not result.complete:
+        return INCOMPLETE
+    failed = any(state.model_caused for state in result.counts())
+    return MODEL_FAILED if failed else COMPLETE
+
+
+def find_sota(text: str, store: Store, suite: Suite) -> dict[str, Sota]:
+    """The sota that `--sota RUN|FILE` names: an existing file is a file, anything else the beginning of a run's id."""
+    from echelon.scorer import sota
+    from echelon.scorer.assessment import stored_result
+
+    if Path(text).is_file():
+        return sota.from_file(Path(text), suite)
+    reference = stored_result(store, store.run(text), viewed=0)
+    sota.check_comparable(reference, suite)
+    return sota.from_run(reference)
+
+
+def write_report(result: RunResult, path: Path, others: tuple[RunResult, ...] = ()) -> Path:
+    """Write the HTML report, whole or not at all."""
+    from echelon.scorer.report import html
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(html(result, others), encoding="utf-8")
+    temporary.replace(path)
+    return path

@@ -1,0 +1,104 @@
+"""`echelon run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from echelon.clients.commands import connection, connection_options
+from echelon.scorer.commands.options import exit_code, find_sota, json_option, store_option, write_report
+
+
+@click.command()
+@click.argument("suite")
+@click.option("--model", "target", required=True, metavar="ADDRESS/MODEL", help="The model, as 127.0.0.1:50051/NAME.")
+@click.option("--sota", metavar="RUN|FILE", help="A stored run of specialists, or a JSON file of published figures.")
+@click.option("--samples", type=click.IntRange(1), help="Samples a task, for suites that are built on demand.")
+@click.option("--suite-seed", type=int, default=0, show_default=True, help="Seed of a suite that is built on demand.")
+@click.option("--task", "tasks", multiple=True, metavar="ID", help="Only this task; repeat for more.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed given to the model.")
+@click.option("--new", is_flag=True, help="Begin another run instead of resuming.")
+@click.option("--timeout", "timeout_s", type=float, default=120.0, show_default=True, help="Seconds for one call.")
+@click.option(
+    "--patience",
+    "patience_s",
+    type=float,
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait for a server that is away.",
+)
+@click.option("--max-calls", type=click.IntRange(1), default=256, show_default=True, help="Calls under way at most.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the HTML report; default: in the store.",
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+@json_option
+@store_option
+@connection_options
+def run(
+    suite: str,
+    target: str,
+    sota: str | None,
+    samples: int | None,
+    suite_seed: int,
+    tasks: tuple[str, ...],
+    seed: int,
+    new: bool,
+    timeout_s: float,
+    patience_s: float,
+    max_calls: int,
+    report: Path | None,
+    quiet: bool,
+    as_json: bool,
+    folder: Path,
+    **tls: Any,
+) -> None:
+    """Evaluate a model on SUITE, a folder or the name of a built-in suite.
+
+    The same command resumes a run that was interrupted. Exit code 0: complete; 3: complete, with samples that the
+    model failed; 4: incomplete, run it again.
+    """
+    from echelon.clients import parse_target
+    from echelon.rpc.listener import run as run_loop
+    from echelon.scorer.assessment import Assignment, assess
+    from echelon.scorer.progress import watcher
+    from echelon.scorer.runner import Pace
+    from echelon.scorer.store import Store
+    from echelon.scorer.suites.sources import open_suite
+
+    opened = open_suite(suite, samples=samples, seed=suite_seed)
+    goal = parse_target(target)
+    with Store(folder, write=True) as store:
+        assignment = Assignment(
+            suite=opened,
+            target=goal,
+            options=connection(**tls),
+            only=tasks,
+            seed=seed,
+            new=new,
+            sota=find_sota(sota, store, opened) if sota else None,
+            pace=Pace(timeout_s=timeout_s, patience_s=patience_s, most_calls=max_calls),
+        )
+        progress = watcher(sys.stderr, goal.model, quiet=quiet or as_json)
+        try:
+            result, reason = run_loop(lambda: assess(assignment, store, progress))
+        finally:
+            progress.close()
+    from echelon.scorer.report import as_json as to_json
+    from echelon.scorer.report import text
+
+    path = write_report(result, report or folder / "reports" / f"{result.run_id[:12]}.html")
+    if as_json:
+        click.echo(json.dumps(to_json(result), indent=2))
+    else:
+        click.echo(text(result))
+        click.echo(f"\nreport: {path}")
+    if reason:
+        click.echo(reason, err=True)
+    sys.exit(exit_code(result))
