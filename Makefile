@@ -1,0 +1,68 @@
+# Every target sets up what it needs. Python 3.11 or newer and make are enough to begin with.
+PYTHON ?= python3
+BIN := .venv/bin
+BUF := .tools/node_modules/.bin/buf
+IMAGE := build/contract.binpb
+BASE := proto/base/v1.binpb
+
+.PHONY: demo test lint proto check-proto wheel bench browser clean
+.DEFAULT_GOAL := test
+
+demo: .venv/demo ## Serve the built-in models, evaluate them, print their levels.
+	@$(BIN)/echelon demo
+
+test: .venv/dev browser ## The whole test suite.
+	@$(BIN)/pytest
+
+lint: .venv/dev ## Form, types and the direction of imports.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+proto: .venv-proto/ready ## Generate the contract's Python code.
+	PATH=$(CURDIR)/.venv-proto/bin:$$PATH python proto/generate.py proto $(IMAGE)
+
+check-proto: proto $(BUF) ## Drift, style and compatibility of the contract.
+	git diff --exit-code -- proto/echelon/v1
+	test -z "$$(git status --porcelain -- proto/echelon/v1)"
+	cd proto && ../$(BUF) format -d --exit-code .
+	$(BUF) lint $(IMAGE) --config '{"version":"v2","lint":{"use":["STANDARD","COMMENTS"],"ignore":["google"]}}'
+	$(BUF) breaking $(IMAGE) --against $(BASE) --config '{"version":"v2","breaking":{"use":["FILE"]}}'
+
+wheel: .venv/dev ## Build the wheel and use it outside of the checkout.
+	$(PYTHON) deploy/check_wheel.py
+
+bench: .venv/dev ## Every benchmark, with its ratio and its target.
+	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+browser:
+	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends chromium; } >/dev/null \
+		|| { echo "the report's tests need chromium: install it, then run make test again"; exit 1; }
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Echelon needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q --disable-pip-version-check --upgrade pip
+
+.venv/demo: pyproject.toml | .venv/bin/python
+	@echo "installing Echelon into .venv"
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	@echo "installing Echelon and its development tools into .venv"
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@ .venv/demo
+
+# The generator and the packages that Echelon serves with cannot share an environment.
+.venv-proto/ready: Makefile
+	$(PYTHON) -m venv .venv-proto
+	.venv-proto/bin/pip install -q --disable-pip-version-check 'grpcio-tools==1.76.0' 'mypy-protobuf==4.0.0' 'protovalidate==2.1.0' 'googleapis-common-protos==1.76.0'
+	@touch $@
+
+$(BUF):
+	npm install --silent --no-audit --no-fund --prefix .tools @bufbuild/buf@1.75.0
+
+clean:
+	rm -rf .venv .venv-proto .tools build dist
