@@ -64,16 +64,13 @@ class MediaFolder:
 
         if not name.lower().endswith(".npy"):
             raise InvalidSuiteError(f"{name}: the file must be a .npy")
+        path = self.path(name)
         try:
-            # Mapped, so that a header that promises more than the file holds cannot allocate it.
-            values = np.load(self.path(name), mmap_mode="r", allow_pickle=False)
+            # Mapped, so that a header that promises more than the file holds cannot allocate it; takes no pickles.
+            values = np.lib.format.open_memmap(path, mode="r")
         # Hostile headers make numpy raise nearly anything.
         except Exception as error:
-            if isinstance(error, InvalidSuiteError):
-                raise
             raise InvalidSuiteError(f"{name} is not a .npy file of numbers: {error}") from error
-        if not isinstance(values, np.ndarray) or values.dtype.hasobject:
-            raise InvalidSuiteError(f"{name} is not a .npy file of numbers")
         if values.nbytes > MAX_MEDIA_BYTES:
             raise InvalidSuiteError(f"{name} holds {values.nbytes} bytes, at most {MAX_MEDIA_BYTES} are taken")
         return values
