@@ -323,6 +323,12 @@ def test_other_runs_are_compared_and_another_suite_is_told_apart() -> None:
     assert "stranger" not in matrix
 
 
+def test_a_run_without_tasks_or_levels_is_still_a_page() -> None:
+    empty = replace(a_run(levels=()), tasks=())
+    assert "Where these numbers come from" in page(empty, a_run()).text
+    assert text(empty).startswith("generalist, single")
+
+
 def test_the_provenance_is_whole() -> None:
     shown = page(a_run()).text
     for fact in ("5f" * 32, "1a2b" + "0" * 60, "CC-BY-4.0", "sha256:" + "ab" * 32, "onnxruntime 1.23", "accuracy@1;"):
@@ -442,6 +448,7 @@ def test_a_megabyte_of_text_is_cut_with_a_note() -> None:
         Mask(4, 4, run_lengths=(3,)),
         Boxes((Box(9, 9, 1, 1),)),
         Boxes((Box(float("nan"), 0, 1, 1),)),
+        Boxes((Box(0, 0, float("inf"), 1),)),
         Tensor(b"1234", "float99", (1,)),
     ],
     ids=lambda part: part.kind,

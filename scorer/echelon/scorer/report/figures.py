@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from echelon.adapters import (
+    Boxes,
     Choice,
     ContentRef,
     EchelonError,
@@ -25,7 +26,7 @@ from echelon.adapters import (
     Text,
     Video,
 )
-from echelon.scorer.report import pictures, sounds, spaces
+from echelon.scorer.report import overlays, pictures, sounds, spaces
 from echelon.scorer.report.prose import clipped
 from echelon.scorer.report.wording import number
 from echelon.scorer.results import ViewedSample
@@ -37,18 +38,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the parts of a sample share: the picture under its masks and boxes, and the space of its clouds."""
+    """What the parts of a sample share: the picture below, the labels of its boxes, the space of its clouds."""
 
     canvas: NDArray[np.uint8] | None = None
+    labels: tuple[str, ...] = ()
     extent: spaces.Extent | None = None
 
     @classmethod
     def of(cls, sample: ViewedSample) -> Scene:
         """The first input that is a picture; the space of the reference, else of the input."""
         clouds = [part for part in (*sample.references, *sample.inputs) if isinstance(part, PointCloud | Mesh)]
+        boxes = [part for part in (*sample.inputs, *sample.references, *sample.answer) if isinstance(part, Boxes)]
         pictured = [part for part in sample.inputs if isinstance(part, Image | Video)]
         return cls(
             next((canvas for part in pictured if (canvas := _canvas(part)) is not None), None),
+            tuple(dict.fromkeys(box.label for part in boxes for box in part.boxes)),
             next((extent for part in clouds if (extent := _extent(part)) is not None), None),
         )
 
@@ -133,8 +137,8 @@ _DRAWN: dict[Kind, Callable[[Any, Scene], Markup]] = {
     Kind.VIDEO: lambda part, _: pictures.video(part),
     Kind.POINT_CLOUD: lambda part, scene: spaces.point_cloud(part, scene.extent),
     Kind.MESH: lambda part, scene: spaces.mesh(part, scene.extent),
-    Kind.MASK: lambda part, scene: pictures.mask(part, scene.canvas),
-    Kind.BOXES: lambda part, scene: pictures.boxes(part, scene.canvas),
+    Kind.MASK: lambda part, scene: overlays.mask(part, scene.canvas),
+    Kind.BOXES: lambda part, scene: overlays.boxes(part, scene.canvas, scene.labels),
     Kind.TENSOR: _tensor,
     Kind.JSON: _json,
     Kind.CONTENT_REF: _content_ref,

@@ -63,9 +63,12 @@ def point_cloud(part: PointCloud, extent: Extent | None) -> Markup:
 
 def mesh(part: Mesh, extent: Extent | None) -> Markup:
     """The triangles from two sides."""
+    import numpy as np
+
     vertices, faces = part.array()
     ball = extent or Extent.of(positions(part))
     shown = faces[:: -(-len(faces) // MAX_FACES) or 1]
+    shown = shown[np.isfinite(vertices[shown]).all(axis=(1, 2))]
     views = [triangles(_seen(vertices, view, ball)[shown][..., :2]) for view in VIEWS]
     about = f"{count(part.vertex_count, 'corner')}, {count(part.face_count, 'triangle')}"
     return Markup('<div class="views">{}</div><figcaption>{}</figcaption>').format(Markup("").join(views), about)

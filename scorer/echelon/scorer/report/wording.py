@@ -72,9 +72,9 @@ def score(task: TaskResult) -> str:
     return number(task.score) if task.score is None else f"{number(task.score)} {unit(task)}".rstrip()
 
 
-def count(amount: int, noun: str) -> str:
+def count(amount: int, one: str, many: str = "") -> str:
     """As in "1 task" and "3 tasks"."""
-    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
 
 
 @dataclass(frozen=True, slots=True)
