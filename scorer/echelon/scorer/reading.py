@@ -10,16 +10,19 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from math import isfinite
+from typing import TypeAlias
 
 LONGEST = 16_384
 """Characters of a text that are read for a label or a number."""
 
-CONCLUSIONS = ("answer is", "answer:")
 ARTICLES = frozenset({"a", "an", "the"})
 DENIALS = frozenset({"not", "no", "nor", "neither", "never", "isn't", "wasn't", "aren't"})
 
+CONCLUSION = re.compile(r"\banswer(?:\s++is\b(?!\s++not\b)|:)", re.IGNORECASE)
+PIECE = re.compile(r"\S{1,256}+|\s++")
 WORD = re.compile(r"[\w']++")
 OPTION = re.compile(r"\(?([A-Za-z])(?:\)|[.:](?!\S)|$)")
 NUMBER = re.compile(
@@ -30,12 +33,14 @@ NUMBER = re.compile(
     re.VERBOSE | re.ASCII,
 )
 
+Tokens: TypeAlias = tuple[str, ...]
+
 
 class UnreadableError(ValueError):
     """The text says nothing of the wanted sort, or more than one thing."""
 
 
-def label_in(text: str, labels: Sequence[str]) -> str:
+def label_in(text: str, labels: tuple[str, ...]) -> str:
     """The one of `labels` that the text names; without labels the text itself, or what "the answer is"."""
     text = text[-LONGEST:].strip()
     conclusion = _conclusion(text)
@@ -51,13 +56,11 @@ def label_in(text: str, labels: Sequence[str]) -> str:
     return next(label for label in mentioned if label is not None)
 
 
-def same_label(said: str, labels: Sequence[str]) -> str | None:
+def same_label(said: str, labels: tuple[str, ...]) -> str | None:
     """The label that `said` is, but for case, spaces and punctuation; exact spelling goes first."""
     if said in labels:
         return said
-    tokens = _tokens(said)
-    same = [label for label in labels if _tokens(label) == tokens] if tokens else []
-    return same[0] if len(same) == 1 else None
+    return _by_tokens(labels).get(_tokens(said))
 
 
 def number_in(text: str) -> float:
@@ -80,14 +83,9 @@ def shortened(text: str) -> str:
 
 
 def _conclusion(text: str) -> str:
-    """What stands behind the last "answer is" on its line, empty where there is none."""
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a few letters change length; positions would be off
-        text = lowered
-    ends = [at + len(mark) for mark in CONCLUSIONS if (at := lowered.rfind(mark)) >= 0]
-    if not ends:
-        return ""
-    line = text[max(ends) :].lstrip(" :*").partition("\n")[0]
+    """What stands behind the last "answer is" or "answer:" on its line, empty where there is none."""
+    end = max((found.end() for found in CONCLUSION.finditer(text)), default=None)
+    line = "" if end is None else text[end:].lstrip(" :*").partition("\n")[0]
     return line.strip(string.whitespace + "\"'`*").removesuffix(".")
 
 
@@ -97,13 +95,15 @@ def _open_answer(said: str) -> str:
     return said
 
 
-def _tokens(text: str) -> tuple[str, ...]:
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+def _tokens(text: str) -> Tokens:
+    # Normalising takes the square of a run of accents, hence word by word and never much at once.
+    normal = "".join(unicodedata.normalize("NFKC", piece) for piece in PIECE.findall(text))
+    folded = normal.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     stripped = (word.strip("'") for word in WORD.findall(folded))
     return tuple(word for word in stripped if word)
 
 
-def _option(said: str, labels: Sequence[str]) -> str | None:
+def _option(said: str, labels: tuple[str, ...]) -> str | None:
     """The label that an option letter stands for, where letters cannot be labels themselves."""
     found = OPTION.match(said)
     if found is None or len(labels) > len(string.ascii_uppercase) or any(len(label) == 1 for label in labels):
@@ -112,41 +112,37 @@ def _option(said: str, labels: Sequence[str]) -> str | None:
     return labels[index] if index < len(labels) else None
 
 
-def _mentions(text: str, labels: Sequence[str]) -> set[str | None]:
+def _mentions(text: str, labels: tuple[str, ...]) -> set[str | None]:
     """The labels that occur in the text as whole words, longest first; None for one that is denied."""
-    tokens = _tokens(text)
-    starts = _by_first_token(labels)
+    tokens, starts = _tokens(text), _by_first_token(labels)
     found: set[str | None] = set()
     at = 0
     while at < len(tokens):
-        label, length = _label_at(tokens, at, starts)
+        label = next((label for label in starts.get(tokens[at], ()) if tokens[at : at + len(label)] == label), None)
         if label is not None:
-            found.add(None if _denied(tokens, at) else label)
-        at += length
+            found.add(None if _denied(tokens, at) else _by_tokens(labels)[label])
+        at += len(label) if label else 1
     return found
 
 
-def _by_first_token(labels: Sequence[str]) -> dict[str, list[tuple[tuple[str, ...], str]]]:
-    """Labels by how they begin, longest first; those that differ only in case or punctuation are left out."""
-    readings = {label: _tokens(label) for label in labels}
-    alike = Counter(readings.values())
-    starts: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-    for label, tokens in sorted(readings.items(), key=lambda item: -len(item[1])):
-        if tokens and alike[tokens] == 1:
-            starts.setdefault(tokens[0], []).append((tokens, label))
+@lru_cache(maxsize=64)
+def _by_tokens(labels: tuple[str, ...]) -> Mapping[Tokens, str]:
+    """Labels by their words; those that differ only in case or punctuation are left out."""
+    readings = [(_tokens(label), label) for label in labels]
+    alike = Counter(tokens for tokens, _ in readings)
+    return {tokens: label for tokens, label in readings if tokens and alike[tokens] == 1}
+
+
+@lru_cache(maxsize=64)
+def _by_first_token(labels: tuple[str, ...]) -> Mapping[str, list[Tokens]]:
+    """The words of labels by how they begin, longest first."""
+    starts: dict[str, list[Tokens]] = {}
+    for tokens in sorted(_by_tokens(labels), key=len, reverse=True):
+        starts.setdefault(tokens[0], []).append(tokens)
     return starts
 
 
-def _label_at(
-    tokens: tuple[str, ...], at: int, starts: dict[str, list[tuple[tuple[str, ...], str]]]
-) -> tuple[str | None, int]:
-    for wanted, label in starts.get(tokens[at], ()):
-        if tokens[at : at + len(wanted)] == wanted:
-            return label, len(wanted)
-    return None, 1
-
-
-def _denied(tokens: tuple[str, ...], at: int) -> bool:
+def _denied(tokens: Tokens, at: int) -> bool:
     before = at - 2 if at >= 2 and tokens[at - 1] in ARTICLES else at - 1
     return before >= 0 and tokens[before] in DENIALS
 

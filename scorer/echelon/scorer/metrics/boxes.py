@@ -14,6 +14,7 @@ OVERLAP = 0.5
 MOST_BOXES = 100
 """Boxes of one label in one frame that count, the best-scored ones."""
 
+NO_LABEL = -1.0
 FALSE_ALARM, HIT, OBJECT = 0.0, 1.0, 2.0
 
 Found: TypeAlias = tuple[float, bool]
@@ -48,7 +49,9 @@ class AveragePrecision50(Metric):
         return tuple(records)
 
     def worst(self, references: Sequence[Part]) -> Stats:
-        return self.compare(Boxes((), space=expect(references[0], Boxes).space), references[0])
+        missed = self.compare(Boxes((), space=expect(references[0], Boxes).space), references[0])
+        # Rightly seeing nothing must not look the same as failing.
+        return missed or (NO_LABEL, 1.0, FALSE_ALARM)
 
     def finish(self, rows: Sequence[Stats]) -> float:
         objects: dict[float, int] = {}

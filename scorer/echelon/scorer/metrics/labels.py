@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from math import fsum
 
-from echelon.adapters import Choice, Kind, Part
-from echelon.scorer.metrics.metric import MeanMetric, Metric, Stats, column, expect, ratio
+from echelon.adapters import Choice, InvalidInputError, Kind, Part
+from echelon.scorer.metrics.metric import MeanMetric, Metric, Stats, column, expect, ratio, read_both
 
 NO_CLASS = -1.0
 
@@ -21,7 +21,8 @@ class Accuracy(MeanMetric):
     kind = Kind.CHOICE
 
     def value(self, prediction: Part, reference: Part) -> float:
-        return float(_label(prediction) == _label(reference))
+        given, wanted = read_both(_label, prediction, reference)
+        return float(given == wanted)
 
 
 class MacroF1(Metric):
@@ -32,7 +33,8 @@ class MacroF1(Metric):
     kind = Kind.CHOICE
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
-        return label_code(_label(reference)), label_code(_label(prediction))
+        given, wanted = read_both(_label, prediction, reference)
+        return label_code(wanted), label_code(given)
 
     def worst(self, references: Sequence[Part]) -> Stats:
         return label_code(_label(references[0])), NO_CLASS
@@ -66,11 +68,14 @@ class MicroF1(Metric):
 
 def label_code(label: str) -> float:
     """A whole number that stands for a label in stats, wherever they are computed."""
-    return float(int.from_bytes(blake2b(label.encode(), digest_size=6).digest()))
+    return float(int.from_bytes(blake2b(label.encode(errors="surrogatepass"), digest_size=6).digest()))
 
 
 def _label(part: Part) -> str:
-    return expect(part, Choice).label
+    choice = expect(part, Choice)
+    if not choice.labels:
+        raise InvalidInputError("a choice needs a label")
+    return choice.label
 
 
 def _label_set(part: Part) -> frozenset[str]:

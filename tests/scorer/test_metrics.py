@@ -1,0 +1,223 @@
+"""What holds for every metric, and how metrics are found."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from echelon.adapters import Audio, Box, Boxes, Choice, Image, Kind, Mask, Number, Part, PointCloud, Text, Video
+from echelon.adapters.errors import AdapterLoadError
+from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
+from echelon.scorer.metrics.metric import Metric
+from echelon.scorer.metrics.registry import metric, names
+
+LABELS = ("a", "b", "c")
+SAMPLE_COUNT = 12
+
+
+def choice(random: np.random.Generator) -> Part:
+    return Choice.of(random.choice(LABELS))
+
+
+def choices(random: np.random.Generator) -> Part:
+    return Choice.of(*random.choice(LABELS, random.integers(1, 4), replace=False))
+
+
+def number(random: np.random.Generator) -> Part:
+    return Number(random.normal())
+
+
+def text(random: np.random.Generator) -> Part:
+    return Text(" ".join(random.choice(LABELS, random.integers(1, 6))))
+
+
+def image(random: np.random.Generator) -> Part:
+    return Image.from_array(random.integers(0, 256, (4, 5, 3), np.uint8))
+
+
+def video(random: np.random.Generator) -> Part:
+    return Video.from_array(random.integers(0, 256, (2, 4, 5, 3), np.uint8), frames_per_second=5)
+
+
+def audio(random: np.random.Generator) -> Part:
+    return Audio.from_array(random.uniform(-1, 1, 50), 8000)
+
+
+def points(random: np.random.Generator) -> Part:
+    return PointCloud.from_array(random.normal(size=(20, 3)))
+
+
+def mask(random: np.random.Generator) -> Part:
+    return Mask.from_array(random.integers(0, 3, (4, 5)))
+
+
+def boxes(random: np.random.Generator) -> Part:
+    return Boxes(tuple(box(random) for _ in range(random.integers(0, 5))))
+
+
+def box(random: np.random.Generator) -> Box:
+    x, y = random.integers(0, 4, 2)
+    return Box(x, y, x + 4, y + 4, str(random.choice(LABELS)), random.integers(1, 4) / 4)
+
+
+PARTS = {
+    "accuracy": choice,
+    "anls": text,
+    "ap50": boxes,
+    "bleu1": text,
+    "chamfer": points,
+    "macro_f1": choice,
+    "mae": number,
+    "micro_f1": choices,
+    "miou": mask,
+    "psnr": image,
+    "psnr_audio": audio,
+    "psnr_video": video,
+    "rmse": number,
+    "wer": text,
+}
+EVERY_METRIC = pytest.mark.parametrize("name", sorted(PARTS))
+
+
+def built(name: str) -> Metric:
+    return metric(name, worst=4.0, labels=LABELS)
+
+
+def samples(name: str) -> list[tuple[Part, list[Part]]]:
+    random = np.random.default_rng(7)
+    return [(PARTS[name](random), [PARTS[name](random)]) for _ in range(SAMPLE_COUNT)]
+
+
+def test_every_built_in_metric_is_covered_here() -> None:
+    assert names() == tuple(sorted(PARTS))
+
+
+@EVERY_METRIC
+def test_order_does_not_change_a_score_by_one_bit(name: str) -> None:
+    of = built(name)
+    rows = [of.sample(*sample) for sample in samples(name)]
+    scores = {of.finish(Random(seed).sample(rows, len(rows))) for seed in range(20)}
+    assert len(scores) == 1
+
+
+@EVERY_METRIC
+def test_failing_is_never_better_than_any_answer(name: str) -> None:
+    of = built(name)
+    sign = 1 if of.higher_is_better else -1
+    for prediction, references in samples(name):
+        failed, answered = of.finish([of.worst(references)]), of.finish([of.sample(prediction, references)])
+        assert sign * failed <= sign * answered
+
+
+@EVERY_METRIC
+def test_the_reference_itself_scores_perfectly_and_failing_costs(name: str) -> None:
+    of = built(name)
+    references = [sample[1] for sample in samples(name)]
+    perfect = [of.sample(reference[0], reference) for reference in references]
+    best = of.range[1] if of.higher_is_better else of.range[0]
+    assert of.finish(perfect) == pytest.approx(best, abs=1e-12)
+    assert of.finish([of.worst(references[0]), *perfect[1:]]) != pytest.approx(best)
+
+
+@EVERY_METRIC
+def test_another_right_answer_never_hurts(name: str) -> None:
+    of = built(name)
+    sign = 1 if of.higher_is_better else -1
+    drawn = samples(name)
+    for (prediction, references), (_, others) in pairwise(drawn):
+        alone, more = (of.finish([of.sample(prediction, to)]) for to in (references, references + others))
+        assert sign * more >= sign * alone
+
+
+@EVERY_METRIC
+def test_a_metric_says_what_it_is(name: str) -> None:
+    of = built(name)
+    assert of.name == name
+    assert of.id.startswith(name)
+    assert "@1" in of.id
+    assert of.kind is samples(name)[0][0].kind
+    assert of.range[0] < of.range[1]
+
+
+@EVERY_METRIC
+def test_a_part_of_another_kind_is_the_suites_fault(name: str) -> None:
+    wrong: Part = Number(1) if built(name).kind is not Kind.NUMBER else Text("1")
+    with pytest.raises(InvalidSuiteError, match=f"not {wrong.kind}"):
+        built(name).sample(wrong, samples(name)[0][1])
+
+
+def test_ids_name_the_declared_worst() -> None:
+    assert metric("mae", worst=180).id == "mae@1;worst=180"
+    assert metric("wer").id == "wer/corpus@1;tokens=whitespace;case=fold;cap=1"
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "chamfer"])
+@pytest.mark.parametrize("worst", [None, 0, -1, float("nan"), float("inf")])
+def test_an_unbounded_metric_needs_a_declared_worst(name: str, worst: float | None) -> None:
+    with pytest.raises(InvalidSuiteError, match="give the task a `worst` above 0"):
+        metric(name, worst=worst)
+
+
+def test_miou_needs_labels() -> None:
+    with pytest.raises(InvalidSuiteError, match="needs the task's labels"):
+        metric("miou")
+
+
+def test_an_unknown_metric_is_refused_with_a_near_miss() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
+        metric("acuracy")
+
+
+PLUG_IN = """
+from echelon.adapters import Kind
+from echelon.scorer.metrics.metric import MeanMetric
+
+class Shouting(MeanMetric):
+    name, variant, kind = "shouting", "@1", Kind.TEXT
+
+    def value(self, prediction, reference):
+        return float(prediction.value.isupper())
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Installs a distribution that declares the metric `name` as `value`."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "shouting_metric.py").write_text(PLUG_IN)
+
+    def declare(name: str, value: str) -> None:
+        info = tmp_path / f"{name}_plugin-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-plugin\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[echelon.metrics]\n{name} = {value}\n")
+
+    return declare
+
+
+def test_a_metric_of_another_distribution_is_found_by_its_entry_point(install: Callable[[str, str], None]) -> None:
+    install("shouting", "shouting_metric:Shouting")
+    shouting = metric("shouting")
+    assert "shouting" in names()
+    assert shouting.finish([shouting.sample(Text(said), [Text("")]) for said in ("HEY", "hey")]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("accuracy", "shouting_metric:Shouting", "declared more than once: accuracy-plugin, echelon"),
+        ("broken", "shouting_metric:Missing", "failed to import"),
+        ("broken", "shouting_metric:Kind", "not a complete subclass of Metric"),
+        ("broken", "shouting_metric:MeanMetric", "not a complete subclass of Metric"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_used_is_refused_by_name(
+    install: Callable[[str, str], None], name: str, value: str, reason: str
+) -> None:
+    install(name, value)
+    with pytest.raises(AdapterLoadError, match=reason):
+        metric(name)
+    assert metric("wer").name == "wer"
