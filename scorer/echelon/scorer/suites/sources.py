@@ -153,7 +153,7 @@ def _build_once(sources: Sources, name: str, final: Path, samples: int, seed: in
     except OSError as error:
         if not (final / MANIFEST).is_file():
             raise ConfigurationError(
-                f"cannot put the suite at {final}: {error.strerror}; remove what is there"
+                f"cannot put the suite at {final}: {error.strerror}; remove what is there, or set ECHELON_CACHE"
             ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
