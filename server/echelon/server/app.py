@@ -23,7 +23,7 @@ class Server:
         self.models = Models(config.models, registry, trust=trust)
         calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits)
         servicer = ModelServicer(self.models, calls, self.listener.guard)
-        self.listener.add(SERVICE, lambda server: pb_grpc.add_ModelServiceServicer_to_server(servicer, server))
+        self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, servicer)
 
     async def start(self) -> str:
         """Bind, so that health can be asked while models load; the address."""

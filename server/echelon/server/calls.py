@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from contextlib import nullcontext
+from collections.abc import Callable
 from time import monotonic
 
-from echelon.adapters import Call
+from echelon.adapters import Call, Request
 from echelon.adapters.errors import (
     AdapterFailedError,
     BudgetExceededError,
@@ -20,6 +20,8 @@ from echelon.adapters.errors import (
 from echelon.rpc.admission import Admission
 from echelon.rpc.config import Limits
 from echelon.rpc.guard import Guard
+from echelon.server.batcher import Done
+from echelon.server.model import ServedModel
 from echelon.server.models import Models
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import call_from_proto, outcome_to_proto
@@ -38,13 +40,19 @@ class Calls:
         self._limits = limits
         self._remembered = Remembered(limits.remembered_calls, limits.remembered_bytes)
 
-    async def answer(self, call: Call, message: pb.Call, peer: str, remaining_s: float | None) -> pb.Outcome:
+    async def answer(
+        self, call: Call, message: pb.Call, peer: Callable[[], str], remaining_s: float | None
+    ) -> pb.Outcome:
         """The outcome of `message` from `peer`, who waits `remaining_s`; an EchelonError raised here may be shown."""
         check(message)
-        with self._admission.admit(message.ByteSize()):
+        size = message.ByteSize()
+        self._admission.enter(size)
+        try:
             if not message.request_id:
                 return await self._ask(call, message, remaining_s)
-            return await self._ask_once(call, message, peer, remaining_s)
+            return await self._ask_once(call, message, peer(), remaining_s)
+        finally:
+            self._admission.leave(size)
 
     async def _ask_once(self, call: Call, message: pb.Call, peer: str, remaining_s: float | None) -> pb.Outcome:
         key = (peer, message.request_id)
@@ -77,11 +85,9 @@ class Calls:
         request = call_from_proto(call, message, deadline=deadline)
         # gRPC itself ends a call at its deadline; a timer is needed only for the budgets it knows nothing of.
         timed = remaining_s is None or message.HasField("budget")
+        model = self._models.get(message.model)
         try:
-            async with asyncio.timeout(request.remaining_s()) if timed else nullcontext():
-                done = await self._models.get(message.model).answer(request)
-        except TimeoutError:
-            raise BudgetExceededError("no answer within the call's budget") from None
+            done = await (_within_budget(model, request) if timed else model.answer(request))
         except AdapterFailedError as error:
             # What the vendor's code said stays in the log.
             incident = self._guard.incident(error.__cause__ or error)
@@ -98,6 +104,14 @@ class Calls:
         size, most = outcome.ByteSize(), self._limits.message_bytes
         if size > most:
             raise LimitExceededError(f"the model's answer has {size} bytes, a message at most {most}")
+
+
+async def _within_budget(model: ServedModel, request: Request) -> Done:
+    try:
+        async with asyncio.timeout(request.remaining_s()):
+            return await model.answer(request)
+    except TimeoutError:
+        raise BudgetExceededError("no answer within the call's budget") from None
 
 
 def _digest(call: Call, message: pb.Call) -> bytes:

@@ -70,7 +70,7 @@ class Pipeline:
         kind = CALL_OF.get(call.kind)
         if kind is None or call.id < 0:
             raise InvalidInputError("a pipeline call needs an id from 0 up and one of the three kinds")
-        return await self._calls.answer(kind, call.call, self._peer, None)
+        return await self._calls.answer(kind, call.call, lambda: self._peer, None)
 
     async def _write(self) -> None:
         while not (self._ended and not self._results):

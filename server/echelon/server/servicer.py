@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from echelon.adapters import Call
@@ -69,7 +70,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         await Pipeline(self._calls, self._guard, context, _peer(context)).serve(request_iterator)
 
     async def _answer(self, call: Call, message: pb.Call, context: Context) -> pb.Outcome:
-        return await self._calls.answer(call, message, _peer(context), context.time_remaining())
+        return await self._calls.answer(call, message, partial(_peer, context), context.time_remaining())
 
 
 def _peer(context: Context) -> str:
