@@ -121,3 +121,7 @@ _EXTRAS = {
     "yaml": "scorer",
 }
 """Which extra brings a module that a command needs."""
+
+
+if __name__ == "__main__":
+    main()

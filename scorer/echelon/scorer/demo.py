@@ -1,0 +1,143 @@
+"""The demonstration: the built-in models, served and evaluated like anybody's, and the controls that keep it honest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from echelon.adapters.errors import EchelonError
+from echelon.clients import Target
+from echelon.scorer.assessment import Assignment, assess
+from echelon.scorer.progress import Silence
+from echelon.scorer.results import RunResult, Sota
+from echelon.scorer.runner import Pace
+from echelon.scorer.sota import from_run
+from echelon.scorer.store import Store
+from echelon.scorer.suites.answers import write_answers
+from echelon.scorer.suites.folder import FolderSuite
+
+REFERENCE = "specialists"
+
+
+class DemoError(EchelonError):
+    """The demonstration's server did not come up."""
+
+    reason = "DEMO_FAILED"
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A model of the demonstration; `must` is the only level that a control may get, None for a trained model."""
+
+    name: str
+    adapter: str
+    settings: Mapping[str, Any]
+    about: str
+    must: int | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An exhibit with its result."""
+
+    exhibit: Exhibit
+    result: RunResult
+
+    @property
+    def levels(self) -> dict[str, int]:
+        """The level in each edition."""
+        return {level.edition: level.level for level in self.result.levels}
+
+    @property
+    def as_it_must(self) -> bool:
+        """Whether a control got the verdict it must get."""
+        return self.exhibit.must is None or set(self.levels.values()) == {self.exhibit.must}
+
+
+def exhibits(answers: Path) -> tuple[Exhibit, ...]:
+    """The specialists first, then what is measured against them."""
+    return (
+        Exhibit(REFERENCE, "dispatcher", {}, "the reference run: one network a task"),
+        Exhibit(
+            "comprehension", "baseline", {"model": "generalist-comprehension"}, "one network for all comprehension"
+        ),
+        Exhibit("generation", "baseline", {"model": "generalist-generation"}, "one network for all generation"),
+        Exhibit("both", "baseline", {"model": "generalist-both"}, "one network for everything, language too"),
+        Exhibit("chance", "chance", {}, "control: answers at random", must=0),
+        Exhibit("null", "null", {}, "control: always the same answer", must=0),
+        Exhibit(
+            "noisy", "dispatcher", {"noise": 1.0, "composition": "single"}, "control: specialists made worse", must=2
+        ),
+        Exhibit("dispatcher", "dispatcher", {}, "control: routes tasks to the specialists", must=2),
+        Exhibit("oracle", "oracle", {"answers": str(answers)}, "control: knows the answers", must=5),
+    )
+
+
+@dataclass
+class Demo:
+    """One demonstration over a suite."""
+
+    suite: FolderSuite
+    store: Store
+    announce: Callable[[Shown], None]
+    shown: list[Shown] = field(default_factory=list)
+
+    async def run(self) -> list[Shown]:
+        """Serve, evaluate each exhibit in turn, and stop the server."""
+        folder = self.store.folder / "demo"
+        folder.mkdir(parents=True, exist_ok=True)
+        answers = (folder / "answers.jsonl").resolve()
+        write_answers(self.suite, answers)
+        models = exhibits(answers)
+        with _serving(models, folder) as address:
+            sota: dict[str, Sota] | None = None
+            for exhibit in models:
+                result = await self._assess(address, exhibit, sota)
+                if exhibit.name == REFERENCE:
+                    sota = from_run(result)
+                    continue
+                self.shown.append(Shown(exhibit, result))
+                self.announce(self.shown[-1])
+        return self.shown
+
+    async def _assess(self, address: str, exhibit: Exhibit, sota: dict[str, Sota] | None) -> RunResult:
+        target = Target(address, exhibit.name)
+        assignment = Assignment(self.suite, target, sota=sota, pace=Pace(patience_s=30))
+        result, reason = await assess(assignment, self.store, Silence())
+        if reason:
+            raise DemoError(f"{exhibit.name}: {reason}")
+        return result
+
+
+@contextmanager
+def _serving(models: tuple[Exhibit, ...], folder: Path) -> Iterator[str]:
+    config = folder / "server.yaml"
+    served = [{"name": each.name, "adapter": each.adapter, "settings": dict(each.settings)} for each in models]
+    # JSON is YAML.
+    config.write_text(json.dumps({"listener": {"listen": "127.0.0.1:0"}, "models": served}, indent=2))
+    command = [sys.executable, "-m", "echelon.cli", "serve", "--config", str(config), "--log-level", "warning"]
+    log = folder / "server.log"
+    with log.open("w") as errors:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment())
+        try:
+            assert child.stdout is not None
+            line = child.stdout.readline()
+            address = line.rpartition(" on ")[2].strip()
+            if not address:
+                raise DemoError(f"the server did not start: {log.read_text()[-2000:]}")
+            yield address
+        finally:
+            child.send_signal(signal.SIGTERM)
+            child.wait(60)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
