@@ -1,0 +1,5 @@
+"""Serves ONNX networks from a model folder; docs/onnx.md says what such a folder holds."""
+
+from echelon.adapters.onnx.adapter import Onnx, OnnxSettings
+
+__all__ = ["Onnx", "OnnxSettings"]

@@ -1,0 +1,189 @@
+"""One network in ONNX Runtime: loaded from bytes, on the best provider there is."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from echelon.adapters.errors import ConfigurationError, MissingExtraError, SettingsError
+from echelon.adapters.onnx.external import locations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from echelon.adapters.onnx.files import Folder
+
+log = logging.getLogger(__name__)
+
+DEVICES = {
+    "TensorrtExecutionProvider": "cuda:0 with TensorRT",
+    "CUDAExecutionProvider": "cuda:0",
+    "CPUExecutionProvider": "cpu",
+}
+"""What a card calls the providers that we prefer by ourselves, best first."""
+
+DATA_TYPES = {
+    "tensor(bool)": "bool",
+    "tensor(double)": "float64",
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """How networks run: execution providers in order of preference, and threads."""
+
+    providers: tuple[str, ...] = tuple(DEVICES)
+    intra_op_threads: int = 1
+    inter_op_threads: int = 1
+    allow_spinning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input of a network: element type and shape, with None for what may vary."""
+
+    name: str
+    data_type: str
+    shape: tuple[int | None, ...]
+
+    @property
+    def item(self) -> tuple[int | None, ...]:
+        """The shape of one item of a batch."""
+        return self.shape[1:]
+
+
+class Session:
+    """Runs one network."""
+
+    def __init__(self, folder: Folder, file: str, runtime: Runtime, *, deterministic: bool) -> None:
+        ort = import_onnxruntime()
+        where = f"{folder.path}: {file!r}"
+        model = folder.read(file)
+        self._external = _external(folder, model, where)
+        options = _options(ort, folder, runtime, self._external)
+        options.use_deterministic_compute = deterministic
+        self._session = _load(ort, model, options, _available(ort, runtime.providers), where)
+        self._external = {}  # needed only while the session loads
+        self.provider: str = self._session.get_providers()[0]
+        self.inputs = {found.name: _port(found, where) for found in self._session.get_inputs()}
+        self.outputs = tuple(found.name for found in self._session.get_outputs())
+        self._bound = self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+        _say_fallback(runtime.providers, ort.get_available_providers(), self.provider, where)
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The named outputs for a batch of inputs."""
+        if self._bound:
+            return self.run_bound(outputs, feeds)
+        results: list[NDArray[Any]] = self._session.run(outputs, feeds)
+        return results
+
+    def run_bound(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The same through an IO binding, which saves a copy where the network is not on the CPU."""
+        binding = self._session.io_binding()
+        for name, values in feeds.items():
+            binding.bind_cpu_input(name, values)
+        for name in outputs:
+            binding.bind_output(name)
+        self._session.run_with_iobinding(binding)
+        results: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
+        return results
+
+
+def engine() -> str:
+    """The runtime and its version, as cards name it."""
+    return f"onnxruntime {import_onnxruntime().__version__}"
+
+
+def import_onnxruntime() -> Any:
+    """The module; MissingExtraError without it, ConfigurationError where two distributions write over each other."""
+    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+    if len(installed) > 1:
+        raise ConfigurationError(
+            f"{' and '.join(installed)} are both installed and overwrite each other; uninstall both, then install one: "
+            "pip install 'echelon[onnx]' or 'echelon[onnx-gpu]'"
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "onnx") from error
+    return onnxruntime
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _external(folder: Folder, model: bytes, where: str) -> dict[str, bytes]:
+    """The files with a model's external data, read by us so that the runtime opens none."""
+    try:
+        wanted = locations(model)
+    except ValueError as error:
+        raise SettingsError(f"{where} is no ONNX file: {error}") from error
+    return {name: folder.read(name) for name in sorted(wanted)}
+
+
+def _options(ort: Any, folder: Folder, runtime: Runtime, external: Mapping[str, bytes]) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = runtime.intra_op_threads
+    options.inter_op_num_threads = runtime.inter_op_threads
+    spinning = "1" if runtime.allow_spinning else "0"
+    options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
+    # A second wall: what the runtime should still want to open, it looks for here and nowhere else.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.path))
+    if external:
+        sizes = [len(data) for data in external.values()]
+        options.add_external_initializers_from_files_in_memory(list(external), list(external.values()), sizes)
+    return options
+
+
+def _available(ort: Any, preferred: tuple[str, ...]) -> list[str]:
+    available = ort.get_available_providers()
+    chosen = [provider for provider in preferred if provider in available]
+    if not chosen:
+        raise SettingsError(
+            f"none of the providers {', '.join(preferred) or '(none named)'} is there; this onnxruntime has "
+            f"{', '.join(available)}"
+        )
+    if "CUDAExecutionProvider" in chosen:
+        ort.preload_dlls()
+    return chosen
+
+
+def _load(ort: Any, model: bytes, options: Any, providers: list[str], where: str) -> Any:
+    try:
+        return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
+    except Exception as error:  # its errors share no class but this
+        raise SettingsError(f"{where} cannot be loaded: {error}") from error
+
+
+def _say_fallback(preferred: Sequence[str], available: Sequence[str], used: str, where: str) -> None:
+    for provider in preferred[: preferred.index(used) if used in preferred else None]:
+        if provider in available:
+            log.warning("%s runs on %s, because %s could not be started", where, used, provider)
+        else:
+            log.info("%s runs on %s; this onnxruntime has no %s", where, used, provider)
+
+
+def _port(found: Any, where: str) -> Port:
+    if found.type not in DATA_TYPES:
+        raise SettingsError(f"{where}: its input {found.name!r} is a {found.type}, which no step can make")
+    shape = tuple(length if isinstance(length, int) else None for length in found.shape)
+    if not shape or shape[0] not in (None, 1):
+        raise SettingsError(
+            f"{where}: the first axis of its input {found.name!r} must be the batch and of any length, it has the "
+            f"shape {found.shape}"
+        )
+    return Port(found.name, DATA_TYPES[found.type], shape)
