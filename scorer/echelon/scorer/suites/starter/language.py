@@ -11,10 +11,10 @@ from echelon.scorer.suites.suite import Modality, Paradigm, Task
 if TYPE_CHECKING:
     import numpy as np
 
-ONES = (
+ONES = (  # noqa: SIM905  (words read better than quotes)
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen"
-).split()  # noqa: SIM905  (words read better than quotes)
+).split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905  (as above)
 PEOPLE = ("Ada", "Ben", "Eva", "Jan", "Lea", "Max")
 THINGS = ("apples", "coins", "marbles", "nuts", "shells", "stamps")
@@ -26,14 +26,14 @@ BAD = ("bad", "awful", "poor", "dull", "stale", "dreadful")
 SUBJECTS = ("soup", "film", "room", "song", "book", "train")
 MOODS = ("positive", "negative", "mixed")
 
-WORDS = (
+WORDS = (  # noqa: SIM905  (as above)
     "animal autumn basket bottle bridge butter candle carpet castle cheese circle coffee copper corner cotton "
     "dragon engine family farmer finger flower forest garden ginger guitar hammer harbor island jacket kitten "
     "ladder lemon letter marble market meadow mirror monkey mother needle orange oyster paper pencil pepper "
     "picture pillow planet pocket potato rabbit ribbon river rocket saddle school shadow silver spider spring "
     "square stable summer sunset table temple thunder ticket tomato tunnel turtle valley velvet village violin "
     "walnut whistle window winter wizard"
-).split()  # noqa: SIM905  (words read better than quotes)
+).split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -57,8 +57,9 @@ def _surface(rng: np.random.Generator, name: str) -> NDArray[np.float64]:
     turn = rng.uniform(0, 2 * np.pi, count)
     height = rng.uniform(-1, 1, count)
     if name == "ball":
-        points = rng.normal(size=(count, 3))
-        return points / np.linalg.norm(points, axis=1, keepdims=True)
+        directions = rng.normal(size=(count, 3))
+        ball: NDArray[np.float64] = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        return ball
     if name == "box":
         return _square(rng, height)
     if name == "pyramid":
