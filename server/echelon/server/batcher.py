@@ -122,12 +122,7 @@ class Batcher:
 
     def _run_batch(self, batch: list[_Waiting]) -> None:
         started = monotonic()
-        returned: Sequence[Returned | BaseException]
-        try:
-            returned = self._run([waiting.request for waiting in batch])
-        # Vendor code runs here: whatever it raises ends its own batch and nothing else.
-        except BaseException as error:  # noqa: BLE001  (see above)
-            returned = [error] * len(batch)
+        returned = self._try([waiting.request for waiting in batch])
         compute_us = int((monotonic() - started) * 1e6)
         self._deliver(
             [
@@ -135,6 +130,16 @@ class Batcher:
                 for waiting, item in zip(batch, returned, strict=True)
             ]
         )
+
+    def _try(self, requests: list[Request]) -> Sequence[Returned | BaseException]:
+        try:
+            return self._run(requests)
+        # Vendor code runs here: whatever it raises ends its own call and nothing else.
+        except BaseException as error:  # noqa: BLE001  (see above)
+            if len(requests) == 1:
+                return [error]
+        # Who shared a batch must not matter, so each is asked alone: only the guilty fail.
+        return [self._try([request])[0] for request in requests]
 
     def _deliver(self, ended: list[tuple[_Waiting, Done]]) -> None:
         # One hop to the loop for the whole batch; the loop is gone only when the process ends.
