@@ -31,7 +31,6 @@ from echelon.adapters.controls.null import Null, NullSettings
 from echelon.adapters.controls.oracle import Oracle, OracleSettings, answer_line
 from echelon.adapters.errors import SettingsError
 from echelon.adapters.plain import from_plain, to_plain
-from echelon.adapters.settings import load
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
@@ -128,11 +127,6 @@ def test_chance_fails_a_damaged_request_alone() -> None:
 def test_no_control_answers_with_a_reference_to_content() -> None:
     (refused,) = opened_chance().generate([Request(Call.GENERATE, output_kinds=(Kind.CONTENT_REF,))])
     assert isinstance(refused, UnsupportedError)
-
-
-def test_a_negative_seed_is_refused_with_the_settings() -> None:
-    with pytest.raises(SettingsError, match="'seed' is -1"):
-        load(ChanceSettings, {"seed": -1})
 
 
 def test_the_oracle_answers_what_the_file_says(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from echelon.adapters.content import (
     Video,
 )
 from echelon.adapters.controls import form
+from echelon.adapters.controls.luck import dice
 from echelon.adapters.errors import EchelonError
-from echelon.adapters.plain import request_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,10 +48,6 @@ class ChanceSettings:
     """The same seed and the same request get the same answer."""
 
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"'seed' is {self.seed}; it must not be negative")
 
 
 class Chance(BatchAdapter[ChanceSettings]):
@@ -76,13 +72,6 @@ class Chance(BatchAdapter[ChanceSettings]):
             return Answer((RANDOM[form.wanted(request)](request, dice(self._seed, request)),))
         except EchelonError as error:
             return error
-
-
-def dice(seed: int, request: Request) -> np.random.Generator:
-    """Randomness that depends on the seed and the request's content alone."""
-    import numpy as np
-
-    return np.random.default_rng([seed, int(request_digest(request), 16)])
 
 
 def _given(request: Request, part_type: type[PartT]) -> PartT | None:

@@ -149,10 +149,9 @@ class Frames(Step):
     def __call__(self, values: NDArray[Any], given: Given) -> NDArray[Any]:
         import numpy as np
 
-        there = len(values)
-        if there > self.count:
-            return values[np.linspace(0, there - 1, self.count).round().astype(int)]
-        return values[np.minimum(np.arange(self.count), there - 1)]
+        last = len(values) - 1
+        picked = np.linspace(0, last, self.count).round() if last >= self.count else np.arange(self.count).clip(0, last)
+        return np.take(values, picked.astype(int), axis=0)
 
 
 @dataclass(frozen=True)
@@ -216,10 +215,8 @@ class Points(Step):
     def __call__(self, values: NDArray[Any], given: Given) -> NDArray[Any]:
         import numpy as np
 
-        there = len(values)
-        if there >= self.count:
-            return values[np.arange(self.count) * there // self.count]
-        return values[np.arange(self.count) % there]
+        places, there = np.arange(self.count), len(values)
+        return np.take(values, places * there // self.count if there > self.count else places % there, axis=0)
 
 
 @dataclass(frozen=True)
