@@ -11,12 +11,11 @@ from echelon.adapters.adapter import BatchAdapter
 from echelon.adapters.baseline import MODELS
 from echelon.adapters.calls import Answer, Call
 from echelon.adapters.card import CallSupport, Card, Composition
-from echelon.adapters.content import Kind
-from echelon.adapters.controls.chance import dice
+from echelon.adapters.controls.luck import dice
 from echelon.adapters.controls.noise import spoilt
 from echelon.adapters.errors import SettingsError, UnsupportedError
 from echelon.adapters.onnx.files import Folder
-from echelon.adapters.onnx.model import Model
+from echelon.adapters.onnx.model import Model, in_order
 from echelon.adapters.onnx.session import Runtime
 from echelon.adapters.settings import load, read_yaml
 
@@ -136,6 +135,4 @@ def _union(call: Call, supports: Iterable[CallSupport]) -> CallSupport:
     mine = [support for support in supports if support.call is call]
     taken = {kind for support in mine for kind in support.input_kinds}
     given = {kind for support in mine for kind in support.output_kinds}
-    return CallSupport(
-        call, tuple(kind for kind in Kind if kind in taken), tuple(kind for kind in Kind if kind in given)
-    )
+    return CallSupport(call, in_order(taken), in_order(given))

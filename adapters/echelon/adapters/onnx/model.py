@@ -101,8 +101,9 @@ class Model:
         routes = [route for route in self.routes if route.call is call]
         taken = {feed.part_type.kind for route in routes for feed in route.feeds if feed.part_type is not None}
         given = {route.output.kind for route in routes}
-        return CallSupport(call, _in_order(taken or {Kind.TEXT}), _in_order(given))
+        return CallSupport(call, in_order(taken or {Kind.TEXT}), in_order(given))
 
 
-def _in_order(kinds: set[Kind]) -> tuple[Kind, ...]:
+def in_order(kinds: set[Kind]) -> tuple[Kind, ...]:
+    """The kinds as they follow each other in the contract."""
     return tuple(kind for kind in Kind if kind in kinds)

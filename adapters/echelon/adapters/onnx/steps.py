@@ -216,6 +216,8 @@ class Points(Step):
         import numpy as np
 
         places, there = np.arange(self.count), len(values)
+        if not there:
+            raise ValueError("there are no points to pick from")
         return np.take(values, places * there // self.count if there > self.count else places % there, axis=0)
 
 
