@@ -1,0 +1,159 @@
+"""Trains the baseline models and exports them: first the specialists, frozen by digest, then the generalists.
+
+Run `python training/train.py`, or name the stages to run: specialists, generalists, scores.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import torch
+import yaml
+from exporting import digest, export
+from learning import Learned, Lesson, Plan, learn
+from problems import PROBLEMS, Problem, load, vocabulary_of
+from scoring import score
+
+from echelon.scorer.sigmas import sigma
+from echelon.scorer.suites.starter import Split
+from echelon.scorer.suites.suite import Paradigm
+
+HERE = Path(__file__).parent
+MODELS = HERE.parent / "adapters/echelon/adapters/baseline/models"
+PLAN = Plan()
+SPECIALIST_SEEDS = (1, 2)
+GENERALIST_SEED = 1
+
+GENERALISTS = {
+    "comprehension": {Paradigm.COMPREHENSION},
+    "generation": {Paradigm.GENERATION},
+    "both": {Paradigm.COMPREHENSION, Paradigm.GENERATION, Paradigm.LANGUAGE},
+}
+
+PHRASES = {
+    "image-digits": "which digit is",
+    "image-segmentation": "mark each pixel",
+    "image-detection": "put a box around",
+    "image-gauge": "gauge read",
+    "image-denoising": "noise from this picture",
+    "image-drawing": "draw a",
+    "video-direction": "which direction",
+    "video-continuation": "continue the film",
+    "audio-notes": "name the notes",
+    "audio-denoising": "noise from this recording",
+    "3d-naming": "which solid",
+    "3d-completion": "half of this solid is missing",
+    "language-sums": "are there in the end",
+    "language-mood": "does the writer think",
+    "language-spelling": "correct the spelling",
+    "language-pattern": "which four letters",
+}
+"""The words that tell a task's instruction from all others."""
+
+
+def main(stages: set[str]) -> None:
+    if stages & {"specialists", "generalists"}:
+        train(stages)
+    if "scores" in stages:
+        (HERE / "results.json").write_text(json.dumps(scores(), indent=2) + "\n")
+
+
+def train(stages: set[str]) -> None:
+    torch.set_num_threads(2)
+    vocabulary = vocabulary_of(PROBLEMS)
+    lessons = [
+        Lesson(problem, load(problem, Split.TRAIN, vocabulary), load(problem, Split.VALIDATION, vocabulary))
+        for problem in PROBLEMS
+    ]
+    if "specialists" in stages:
+        specialists(lessons, vocabulary)
+    if "generalists" in stages:
+        generalists(lessons, vocabulary)
+
+
+def specialists(lessons: list[Lesson], vocabulary: dict[str, int]) -> None:
+    """One network a task, the better of two seeds on validation data; ends with a manifest of their digests."""
+    folder = MODELS / "specialists"
+    shutil.rmtree(folder, ignore_errors=True)
+    manifest = {}
+    for lesson in lessons:
+        problem, started = lesson.problem, time.monotonic()
+        tries = {seed: learn([lesson], len(vocabulary) + 2, PLAN, seed) for seed in SPECIALIST_SEEDS}
+        seed = min(tries, key=lambda seed: tries[seed].loss)
+        description = f"Does one task: {problem.starter.task.title.lower()}."
+        write([problem], tries[seed], vocabulary, folder / problem.id, description)
+        manifest[problem.id] = {
+            "seed": seed,
+            "validation_losses": {str(seed): round(learned.loss, 4) for seed, learned in tries.items()},
+            "digest": digest(folder / problem.id),
+        }
+        print(f"{problem.id}: {manifest[problem.id]} in {time.monotonic() - started:.0f} s", flush=True)
+    (folder / "bundle.yaml").write_text(yaml.safe_dump(bundle(), sort_keys=False))
+    (HERE / "specialists.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def bundle() -> dict[str, object]:
+    routes = [
+        {"phrase": PHRASES[problem.id], "call": problem.starter.task.call.value, "folder": problem.id}
+        for problem in PROBLEMS
+    ]
+    return {"description": "Sixteen specialists, one for each task of the starter suite.", "routes": routes}
+
+
+def generalists(lessons: list[Lesson], vocabulary: dict[str, int]) -> None:
+    """Three networks, each trained at once on all tasks of its paradigms; one seed each."""
+    check_frozen()
+    for name, paradigms in GENERALISTS.items():
+        started = time.monotonic()
+        own = [lesson for lesson in lessons if lesson.problem in tasks_of(name)]
+        learned = learn(own, len(vocabulary) + 2, PLAN, GENERALIST_SEED)
+        folder = MODELS / f"generalist-{name}"
+        shutil.rmtree(folder, ignore_errors=True)
+        kinds = " and ".join(sorted(paradigms))
+        description = f"One network for {len(own)} tasks, trained on {kinds} together."
+        write([lesson.problem for lesson in own], learned, vocabulary, folder, description)
+        rounded = {task: round(loss, 4) for task, loss in learned.losses.items()}
+        print(f"{name}: {rounded} in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def check_frozen() -> None:
+    """Specialists are what the generalists are measured against: they must be as the manifest says."""
+    manifest = json.loads((HERE / "specialists.json").read_text())
+    changed = [task for task, entry in manifest.items() if digest(MODELS / "specialists" / task) != entry["digest"]]
+    if changed:
+        raise SystemExit(f"specialists differ from training/specialists.json: {', '.join(changed)}")
+
+
+def scores() -> dict[str, dict[str, object]]:
+    """Each task's scores on the validation data, in the metric's own unit, with the specialist's sigma."""
+    reached = {name: score(MODELS / f"generalist-{name}", tasks_of(name)) for name in GENERALISTS}
+    entries: dict[str, dict[str, object]] = {}
+    for problem in PROBLEMS:
+        task = problem.starter.task
+        specialist = score(MODELS / "specialists" / task.id, [problem])[task.id]
+        entries[task.id] = {
+            "metric": task.metric,
+            "chance": task.chance,
+            "specialist": round(specialist, 4),
+            "specialist_sigma": round(sigma(task.metric, specialist, "2025"), 1),
+            **{name: round(own[task.id], 4) for name, own in reached.items() if task.id in own},
+        }
+    return entries
+
+
+def tasks_of(generalist: str) -> list[Problem]:
+    return [problem for problem in PROBLEMS if problem.starter.task.paradigm in GENERALISTS[generalist]]
+
+
+def write(
+    problems: list[Problem], learned: Learned, vocabulary: dict[str, int], folder: Path, description: str
+) -> None:
+    export(learned.network, problems, vocabulary, folder, description=description)
+
+
+if __name__ == "__main__":
+    main(set(sys.argv[1:]) or {"specialists", "generalists", "scores"})
