@@ -220,7 +220,7 @@ def test_floats_are_never_cut_to_whole_numbers_unasked(fed: Fed) -> None:
         ({"tokenize": {"by": "word", "length": 2, "vocabulary": "x"}}, "cannot read 'x': No such file"),
     ],
 )
-def test_a_wrong_step_is_told_with_its_place(fed: Fed, step: dict[str, Any], said: str) -> None:
+def test_a_wrong_step_is_told(fed: Fed, step: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         fed("x", step, item=[2])
 

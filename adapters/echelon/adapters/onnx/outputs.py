@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from echelon.adapters.content import (
@@ -73,6 +74,11 @@ class Labelled(Output):
             return self
         return replace(self, labels=tuple(folder.lines(self.labels_file)), labels_file=None)
 
+    def need_labels(self) -> None:
+        """ValueError unless there are labels, each of them once."""
+        if bool(self.labels) == bool(self.labels_file) or len(set(self.labels)) != len(self.labels):
+            raise ValueError("it takes either 'labels', each of them once, or 'labels_file'")
+
     def check_labels(self, count: int) -> None:
         """OutputInvalidError unless the network tells that many labels apart."""
         if count != len(self.labels):
@@ -87,8 +93,7 @@ class ChoiceOutput(Labelled):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if bool(self.labels) == bool(self.labels_file) or len(set(self.labels)) != len(self.labels):
-            raise ValueError("a choice takes either 'labels', each of them once, or 'labels_file'")
+        self.need_labels()
 
     def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
         logits = outputs[0]
@@ -250,6 +255,10 @@ class BoxesOutput(Labelled):
     nms: float | None = None
     space: Literal["pixel", "unit"] = "pixel"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.need_labels()
+
     def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
         corners = _expect(outputs[0], 3, "(boxes, 4)")
         scores = _expect(outputs[1], 3, "(boxes, labels)")
@@ -307,7 +316,7 @@ def _grouped(labels: Iterator[tuple[str, ...]]) -> dict[tuple[str, ...], list[in
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
-    return values.reshape(len(values), -1)
+    return values.reshape(len(values), prod(values.shape[1:]))
 
 
 def _expect(values: NDArray[Any], axes: int, shape: str) -> NDArray[Any]:

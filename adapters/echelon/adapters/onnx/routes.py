@@ -142,11 +142,13 @@ def _stack(port: Port, items: Sequence[NDArray[Any]]) -> NDArray[Any]:
 def _answers(output: Output, results: Sequence[NDArray[Any]], requests: Sequence[Request]) -> list[Returned]:
     import numpy as np
 
-    if any(len(values) != len(requests) for values in results):
+    if any(values.shape[:1] != (len(requests),) for values in results):
         return [OutputInvalidError("the network's output has another batch than its input")] * len(requests)
     whole = np.logical_and.reduce([_whole_rows(values) for values in results])
     rows = np.flatnonzero(whole).tolist()
     returned: list[Returned] = [OutputInvalidError("the network's output has NaN in it")] * len(requests)
+    if not rows:
+        return returned
     if len(rows) < len(requests):
         results, requests = [values[rows] for values in results], [requests[row] for row in rows]
     for row, made in zip(rows, _made(output, results, requests), strict=True):
@@ -159,7 +161,7 @@ def _whole_rows(values: NDArray[Any]) -> NDArray[Any]:
 
     if values.dtype.kind != "f":
         return np.ones(len(values), bool)
-    broken: NDArray[Any] = np.isnan(values).reshape(len(values), -1).any(axis=1)
+    broken: NDArray[Any] = np.isnan(values).any(axis=tuple(range(1, values.ndim)))
     return ~broken
 
 

@@ -73,7 +73,7 @@ class Session:
         self._external = {}  # needed only while the session loads
         self.provider: str = self._session.get_providers()[0]
         self.inputs = {found.name: _port(found, where) for found in self._session.get_inputs()}
-        self.outputs = tuple(found.name for found in self._session.get_outputs())
+        self.outputs = tuple(found.name for found in self._session.get_outputs() if found.type in DATA_TYPES)
         self._bound = self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
         _say_fallback(runtime.providers, ort.get_available_providers(), self.provider, where)
 
