@@ -36,7 +36,7 @@ def serve(models: tuple[str, ...], config: Path | None, listen: str | None, trus
 
     base = configs.read(config) if config is not None else configs.ServerConfig()
     settings = configs.from_options(base, listen, models)
-    if not settings.models:
+    if not settings.models and config is None:
         raise click.UsageError("nothing to serve: give --model NAME=ADAPTER, or --config FILE with models")
     registry = Registry.installed()
 
