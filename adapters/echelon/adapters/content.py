@@ -128,8 +128,9 @@ class Image(Part):
         """A PNG of uint8 pixels, (height, width, 3) or (height, width)."""
         from echelon.adapters import decode
 
+        data = decode.to_png(pixels)
         height, width = pixels.shape[:2]
-        return cls(decode.to_png(pixels), "image/png", width, height, name=name)
+        return cls(data, "image/png", width, height, name=name)
 
 
 @dataclass(frozen=True, slots=True)

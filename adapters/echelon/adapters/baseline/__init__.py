@@ -35,6 +35,6 @@ class Baseline(ModelAdapter[BaselineSettings]):
         self._load(Folder(MODELS / settings.model, shipped=True), settings)
 
 
-def shipped(models: Path = MODELS) -> tuple[str, ...]:
-    """The names of the models: their folders' paths below `models`."""
-    return tuple(sorted(found.parent.relative_to(models).as_posix() for found in models.rglob(FILE)))
+def shipped() -> tuple[str, ...]:
+    """The names of the models: their folders' paths below MODELS."""
+    return tuple(sorted(found.parent.relative_to(MODELS).as_posix() for found in MODELS.rglob(FILE)))
