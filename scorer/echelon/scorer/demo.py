@@ -74,7 +74,7 @@ def exhibits(answers: Path) -> tuple[Exhibit, ...]:
         Exhibit("chance", "chance", {}, "control: answers at random", must=0),
         Exhibit("null", "null", {}, "control: always the same answer", must=0),
         Exhibit(
-            "noisy", "dispatcher", {"noise": 1.0, "composition": "single"}, "control: specialists made worse", must=2
+            "noisy", "dispatcher", {"noise": 0.3, "composition": "single"}, "control: specialists made worse", must=2
         ),
         Exhibit("dispatcher", "dispatcher", {}, "control: routes tasks to the specialists", must=2),
         Exhibit("oracle", "oracle", {"answers": str(answers)}, "control: knows the answers", must=5),
