@@ -27,7 +27,6 @@ SIZES = (784, 2048, 2048, 10)
 FRAME, FRAMES_IN_FLIGHT = 32, 8
 MANIFEST = """
 version: "1"
-deterministic: true
 composition: single
 networks:
   mlp: {file: mlp.onnx}

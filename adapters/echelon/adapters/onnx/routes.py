@@ -84,6 +84,8 @@ class Route:
 
     def __init__(self, entry: RouteEntry, session: Session, folder: Folder, where: str) -> None:
         self.call = entry.call
+        # A batch changes the last bits of a sum, and that would be another answer to the same call.
+        self._alone = session.deterministic
         self.session = session
         self.output: Output = outputs.build(entry.output, folder, f"{where}.output")
         _check_names(self.output.sources, session.outputs, f"{where}.output.from", "output")
@@ -111,7 +113,7 @@ class Route:
 
     def answer(self, requests: Sequence[Request], feeds: Sequence[Feeds]) -> Sequence[Returned]:
         """An outcome for each request, whose inputs all have the same shapes."""
-        if len(requests) > 1 and any(feed.port.shape[0] == 1 for feed in self.feeds):
+        if len(requests) > 1 and (self._alone or any(feed.port.shape[0] == 1 for feed in self.feeds)):
             return self._one_by_one(requests, feeds)
         try:
             results = self.session.run(self.output.sources, self._stacked(feeds))

@@ -69,6 +69,7 @@ class Session:
         self._external = _external(folder, model, where)
         options = _options(ort, folder, runtime, self._external)
         options.use_deterministic_compute = deterministic
+        self.deterministic = deterministic
         self._session = _load(ort, model, options, _available(ort, runtime.providers), where)
         self._external = {}  # needed only while the session loads
         self.provider: str = self._session.get_providers()[0]
