@@ -92,6 +92,8 @@ class Registry:
         if not attribute:
             return f"the entry point {point.value!r} names no class; it must be 'module:Class'"
         top = module.partition(".")[0]
+        if not top:
+            return f"the entry point {point.value!r} is not of the form 'module:Class'"
         if importlib.util.find_spec(top) is None:
             return f"its module {top!r} is not installed"
         return ""
@@ -100,7 +102,8 @@ class Registry:
 def _distribution(point: EntryPoint) -> tuple[str, str]:
     if point.dist is None:
         return "unknown", ""
-    return point.dist.name, point.dist.version
+    # Damaged metadata may lack both.
+    return point.dist.name or "unknown", point.dist.version or ""
 
 
 def _load(point: EntryPoint, entry: Entry) -> type[BatchAdapter[Any] | AsyncAdapter[Any]]:

@@ -46,6 +46,22 @@ def load(
     return built  # type: ignore[no-any-return]  # built from settings_type when nothing is wrong
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of a settings dataclass, for people; `default` is plain."""
+
+    key: str
+    type: str
+    required: bool
+    default: Any
+
+
+def describe(settings_type: type[Any]) -> list[Setting]:
+    """The keys that `load` takes for `settings_type`, in their order."""
+    hints, fields = _schema(settings_type)  # type: ignore[arg-type]  # mypy takes type[Any] for unhashable
+    return [_described(key, hints[field.name], field) for key, field in fields.items()]
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; SettingsError if it cannot be read, is not a mapping, or says a key twice."""
     try:
@@ -87,6 +103,36 @@ def _loader() -> Any:
 
     StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     return StrictLoader
+
+
+def _described(key: str, hint: Any, field: dataclasses.Field[Any]) -> Setting:
+    default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    required = default is dataclasses.MISSING
+    return Setting(key, _type_name(hint), required, None if required else _plain(default))
+
+
+def _type_name(hint: Any) -> str:
+    """A type as a person would write it."""
+    if get_origin(hint) is Literal:
+        return " | ".join(map(repr, get_args(hint)))
+    if isinstance(hint, type) and get_origin(hint) is None:
+        return " | ".join(repr(m.value) for m in hint) if issubclass(hint, enum.Enum) else hint.__name__
+    if get_origin(hint) in (Union, types.UnionType):
+        return " | ".join("null" if option is type(None) else _type_name(option) for option in get_args(hint))
+    arguments = ["..." if argument is Ellipsis else _type_name(argument) for argument in get_args(hint)]
+    return f"{get_origin(hint).__name__}[{', '.join(arguments)}]" if arguments else str(hint)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, enum.Enum):
+        return _plain(value.value)
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _dataclass(kind: type[Any], values: Any, at: str, folder: Path, faults: list[str]) -> Any:
