@@ -204,3 +204,13 @@ def test_no_bytes_make_a_sound_raise_anything_else(data: bytes, at: int) -> None
     whole = wav(bytes(40))
     with contextlib.suppress(InvalidInputError):
         assert decode.audio(whole[:at] + data + whole[at + len(data) :])[0].dtype == np.float32
+
+
+def test_a_clip_whose_frame_outgrows_its_header_is_refused() -> None:
+    images = [PIL.Image.fromarray(np.roll(RGB, i, 1)) for i in range(2)]
+    clip = bytearray(encoded(images[0], "GIF", save_all=True, append_images=images[1:]))
+    # The last image descriptor, after its graphic control: comma, left, top, width, height.
+    second = clip.rindex(b"\x21\xf9\x04") + 8
+    clip[second + 5 : second + 9] = struct.pack("<HH", 60, 60)
+    with pytest.raises(InvalidInputError, match="frame 1 of the clip: the file is damaged"):
+        Video(data=bytes(clip), media_type="image/gif").array()

@@ -65,7 +65,8 @@ def _clip(part: Video) -> NDArray[np.uint8]:
         count = _frame_count(opened)
         _check_frames(count)
         _check_pixels(opened.width * opened.height * count, "clip")
-        return np.stack([_clip_frame(opened, index) for index in range(count)])
+        size = opened.size
+        return np.stack([_clip_frame(opened, index, size) for index in range(count)])
 
 
 def _frame_count(opened: Any) -> int:
@@ -75,11 +76,13 @@ def _frame_count(opened: Any) -> int:
         raise InvalidInputError("cannot decode the clip: the file is damaged") from error
 
 
-def _clip_frame(opened: Any, index: int) -> NDArray[np.uint8]:
+def _clip_frame(opened: Any, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     import numpy as np
 
     try:
         opened.seek(index)
+        if opened.size != size:  # a frame may claim a larger canvas than the header
+            raise ValueError(f"{opened.size} after {size}")
         return np.asarray(opened.convert("RGB"))
     except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
         raise InvalidInputError(f"cannot decode frame {index} of the clip: the file is damaged") from error
