@@ -9,10 +9,9 @@ descriptors, where protovalidate finds them, and only the import is dropped.
 import sys
 from pathlib import Path
 
-# The last four fill the pool that `collect` reads.
-from google.protobuf import descriptor_pb2, descriptor_pool
-from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2  # noqa: F401
-from google.rpc import status_pb2  # noqa: F401
+# Those that nothing names fill the pool that `collect` reads.
+from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, field_mask_pb2, timestamp_pb2  # noqa: F401  (see above)
+from google.rpc import status_pb2  # noqa: F401  (see above)
 from grpc_tools import protoc
 
 PROTO = Path(__file__).parent
