@@ -17,6 +17,7 @@ CALL_OF = {number: call for call, number in CALL_KINDS.items()}
 _FINISH = {FinishReason.COMPLETE: pb.FINISH_REASON_COMPLETE, FinishReason.LENGTH: pb.FINISH_REASON_LENGTH}
 _FINISH_OF = {number: reason for reason, number in _FINISH.items()}
 _UNSET = Sampling()
+LONGEST_BUDGET_S = 3600.0
 
 
 def call_to_proto(model: str, request: Request) -> pb.Call:
@@ -36,8 +37,13 @@ def call_to_proto(model: str, request: Request) -> pb.Call:
         )
     remaining_s = request.remaining_s()
     if remaining_s is not None:
-        message.budget.FromMicroseconds(max(1, int(remaining_s * 1e6)))
+        set_budget(message, remaining_s)
     return message
+
+
+def set_budget(message: pb.Call, seconds: float) -> None:
+    """Let the call take `seconds`, or what of them the contract allows."""
+    message.budget.FromMicroseconds(int(min(max(seconds, 1e-6), LONGEST_BUDGET_S) * 1e6))
 
 
 def call_from_proto(call: Call, message: pb.Call, *, deadline: float | None = None) -> Request:

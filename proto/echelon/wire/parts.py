@@ -138,6 +138,7 @@ def _audio(part: Audio, message: pb.Part) -> None:
 
 
 def _video(part: Video, message: pb.Part) -> None:
+    _expect_one_form(part.data, part.frames)
     message.video.data, message.video.media_type = part.data, part.media_type
     message.video.frames.extend(
         pb.VideoFrame(image=_image_message(frame.image), time_us=frame.time_us) for frame in part.frames
@@ -164,6 +165,7 @@ def _mask(part: Mask, message: pb.Part) -> None:
     if part.png:
         message.mask.png = part.png
     else:
+        _expect(sum(part.run_lengths), part.height * part.width, "mask.run_lengths", "pixels")
         message.mask.run_lengths.counts.extend(part.run_lengths)
 
 
@@ -176,6 +178,7 @@ def _box_message(box: Box | Box3D) -> pb.Box:
     message = pb.Box(label=box.label, score=box.score, track_id=box.track_id, frame_index=box.frame_index)
     if isinstance(box, Box):
         plane = message.plane
+        _expect_ordered(box)
         # Set even where all four are 0.
         plane.SetInParent()
         plane.x_min, plane.y_min, plane.x_max, plane.y_max = box.x_min, box.y_min, box.x_max, box.y_max
@@ -244,8 +247,7 @@ def _from_audio(m: pb.Audio, role: Role, name: str) -> Audio:
 
 
 def _from_video(m: pb.Video, role: Role, name: str) -> Video:
-    if bool(m.data) == bool(m.frames):
-        raise InvalidInputError("a video has either frames or an encoded clip")
+    _expect_one_form(m.data, m.frames)
     frames = tuple(VideoFrame(_from_image(frame.image), frame.time_us) for frame in m.frames)
     return Video(m.data, m.media_type, frames, role=role, name=name)
 
@@ -263,7 +265,7 @@ def _from_mesh(m: pb.Mesh, role: Role, name: str) -> Mesh:
 
 def _from_mask(m: pb.Mask, role: Role, name: str) -> Mask:
     counts = tuple(m.run_lengths.counts)
-    if counts:
+    if not m.png:
         _expect(sum(counts), m.height * m.width, "mask.run_lengths", "pixels")
     return Mask(m.height, m.width, m.png, counts, tuple(m.labels), role=role, name=name)
 
@@ -276,12 +278,13 @@ def _from_box(m: pb.Box) -> Box | Box3D:
     score = m.score if m.HasField("score") else None
     if m.WhichOneof("shape") == "plane":
         plane = m.plane
-        if plane.x_max < plane.x_min or plane.y_max < plane.y_min:
-            raise InvalidInputError("a box ends before it begins: x_min <= x_max and y_min <= y_max must hold")
+        _expect_ordered(plane)
         return Box(plane.x_min, plane.y_min, plane.x_max, plane.y_max, m.label, score, m.track_id, m.frame_index)
     solid = m.solid
     x, y, z = solid.center
     length, width, height = solid.size
+    if len(solid.rotation) not in (0, 4):
+        raise InvalidInputError("a rotation is a quaternion of four numbers, or empty for none")
     return Box3D((x, y, z), (length, width, height), tuple(solid.rotation), m.label, score, m.track_id, m.frame_index)
 
 
@@ -309,6 +312,16 @@ def _expect(got: int, expected: int, field: str, unit: str = "bytes") -> None:
             f"{field} has {got} {unit}, its declared shape takes {expected}",
             violations=((field, f"must be {expected} {unit}"),),
         )
+
+
+def _expect_one_form(data: bytes, frames: Any) -> None:
+    if bool(data) == bool(frames):
+        raise InvalidInputError("a video has either frames or an encoded clip")
+
+
+def _expect_ordered(box: Any) -> None:
+    if box.x_max < box.x_min or box.y_max < box.y_min:
+        raise InvalidInputError("a box ends before it begins: x_min <= x_max and y_min <= y_max must hold")
 
 
 _FROM: dict[str, Callable[[Any, Role, str], Part]] = {

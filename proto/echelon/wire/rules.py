@@ -12,15 +12,21 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _SHOWN = 8
+# Collecting takes some 25 us a violation: of a large message, only the first is told.
+_COLLECTED_BYTES = 64 * 1024
 
 
 def check(message: Message) -> None:
-    """Raise InvalidInputError with every field of `message` that breaks its rule."""
-    found = protovalidate.collect_violations(message)
+    """Raise InvalidInputError with the first fields of `message` that break their rules."""
+    found = protovalidate.collect_violations(message, fail_fast=True)
     if not found:
         return
-    violations = tuple((_path(item), item.proto.message) for item in found)
-    said = "; ".join(f"{field}: {what}" for field, what in violations[:_SHOWN])
+    if message.ByteSize() <= _COLLECTED_BYTES:
+        found = protovalidate.collect_violations(message)
+    violations = tuple((_path(item), item.proto.message) for item in found[:_SHOWN])
+    said = "; ".join(f"{field}: {what}" for field, what in violations)
+    if len(found) > _SHOWN:
+        said += f"; and {len(found) - _SHOWN} more"
     raise InvalidInputError(said, violations=violations)
 
 

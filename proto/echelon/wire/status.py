@@ -37,7 +37,7 @@ CODES: dict[type[errors.EchelonError], grpc.StatusCode] = {
 }
 """The code of every public error; a subclass that is not here takes its nearest known parent's."""
 
-_BY_REASON = {kind.reason: kind for kind in CODES if kind is not errors.MissingExtraError}
+_BY_REASON = {kind.reason: kind for kind in CODES}
 # A Status without our ErrorInfo was made by gRPC itself, on either side of the wire.
 _BY_CODE: dict[int, type[errors.EchelonError]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED.value[0]: errors.BudgetExceededError,
@@ -47,7 +47,13 @@ _BY_CODE: dict[int, type[errors.EchelonError]] = {
     grpc.StatusCode.INVALID_ARGUMENT.value[0]: errors.InvalidInputError,
     grpc.StatusCode.UNAUTHENTICATED.value[0]: errors.AuthMissingError,
     grpc.StatusCode.PERMISSION_DENIED.value[0]: errors.AuthDeniedError,
+    # A server that stops cancels what outlives its grace; a caller that cancels never gets to see a Status.
+    grpc.StatusCode.CANCELLED.value[0]: errors.UnreachableError,
 }
+# A unary call's Status travels in trailers, of which clients take about 8 KiB after encoding it twice.
+_TEXT_BYTES = 1024
+_VIOLATIONS = 8
+_VIOLATION_BYTES = 128
 
 
 def _known(kind: type[errors.EchelonError]) -> type[errors.EchelonError]:
@@ -62,7 +68,7 @@ def code(error: errors.EchelonError) -> grpc.StatusCode:
 def to_status(error: errors.EchelonError) -> status_pb2.Status:
     """The Status for `error`, with exactly one ErrorInfo."""
     kind = _known(type(error))
-    status = status_pb2.Status(code=CODES[kind].value[0], message=str(error))
+    status = status_pb2.Status(code=CODES[kind].value[0], message=_cut(str(error), _TEXT_BYTES))
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN))
     if error.retry_after_s is not None:
         delay = duration_pb2.Duration()
@@ -70,20 +76,30 @@ def to_status(error: errors.EchelonError) -> status_pb2.Status:
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     if isinstance(error, errors.InvalidInputError) and error.violations:
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=what)
-            for field, what in error.violations
+            error_details_pb2.BadRequest.FieldViolation(
+                field=_cut(field, _VIOLATION_BYTES), description=_cut(what, _VIOLATION_BYTES)
+            )
+            for field, what in error.violations[:_VIOLATIONS]
         ]
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
     return status
+
+
+def _cut(text: str, size_bytes: int) -> str:
+    data = text.encode("utf-8", "replace")
+    return data.decode() if len(data) <= size_bytes else data[: size_bytes - 3].decode("utf-8", "ignore") + "..."
 
 
 def from_status(status: status_pb2.Status) -> errors.EchelonError:
     """The error that `status` stands for."""
     reason, retry_after_s, violations = _details(status)
     kind = _BY_REASON.get(reason) or _BY_CODE.get(status.code, errors.EchelonError)
-    if kind is errors.InvalidInputError:
-        return errors.InvalidInputError(status.message, violations=violations)
-    return kind(status.message, retry_after_s=retry_after_s)
+    # Not by calling the class: some compose their text from other arguments.
+    error = kind.__new__(kind)
+    errors.EchelonError.__init__(error, status.message, retry_after_s=retry_after_s)
+    if isinstance(error, errors.InvalidInputError):
+        error.violations = violations
+    return error
 
 
 def _details(status: status_pb2.Status) -> tuple[str, float | None, tuple[tuple[str, str], ...]]:
