@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from echelon.adapters import Answer
+from echelon.adapters import Answer, Call, Request, Text
 from echelon.adapters.baseline import Baseline, BaselineSettings, shipped
 from echelon.adapters.controls.dispatcher import Dispatcher, DispatcherSettings
 from echelon.adapters.errors import SettingsError
@@ -53,3 +53,12 @@ def test_the_dispatcher_serves_the_shipped_specialists_by_default() -> None:
         probe = dispatcher.probe(support.call)
         assert probe is not None
         assert isinstance(dispatcher.comprehend([probe])[0], Answer)
+
+
+def test_a_deterministic_model_gives_the_same_bits_in_a_batch() -> None:
+    adapter = Baseline()
+    adapter.open(BaselineSettings(model="specialists/language-mood"))
+    assert adapter.card().deterministic
+    texts = ["What a dull, slow film", "I love it", "It was not bad at all", "Never again"] * 8
+    requests = [Request(Call.LANGUAGE, "What does the writer think?", (Text(text),)) for text in texts]
+    assert list(adapter.language(requests)) == [adapter.language([request])[0] for request in requests]
