@@ -119,8 +119,4 @@ class RunResult:
 
     def counts(self) -> dict[State, int]:
         """How many samples ended in each state."""
-        return {
-            state: total
-            for state in State
-            if (total := sum(task.counts.get(state, 0) for task in self.tasks))
-        }
+        return {state: total for state in State if (total := sum(task.counts.get(state, 0) for task in self.tasks))}
