@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
+Demo: TypeAlias = tuple[dict[str, Any], Path]
+
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """What `echelon demo --json` says, and the folder of its runs."""
     folder = tmp_path_factory.mktemp("demo")
     run = subprocess.run(
@@ -23,41 +27,41 @@ def demo(tmp_path_factory):
     return {shown["model"]["name"]: shown for shown in json.loads(run.stdout)}, folder
 
 
-def levels(shown):
+def levels(shown: Any) -> dict[str, int]:
     return {level["edition"]: level["level"] for level in shown["levels"]}
 
 
 @pytest.mark.parametrize(
     ("control", "must"), [("chance", 0), ("null", 0), ("noisy", 2), ("dispatcher", 2), ("oracle", 5)]
 )
-def test_each_control_gets_the_verdict_it_must(demo, control, must):
+def test_each_control_gets_the_verdict_it_must(demo: Demo, control: str, must: int) -> None:
     assert levels(demo[0][control]) == {"2024": must, "2025": must}
 
 
-def test_a_dispatcher_ties_with_its_own_specialists_everywhere_and_that_is_no_synergy(demo):
+def test_a_dispatcher_ties_with_its_own_specialists_everywhere_and_that_is_no_synergy(demo: Demo) -> None:
     dispatcher = demo[0]["dispatcher"]
     assert all(task["won"] and task["score"] == task["sota"]["score"] for task in dispatcher["tasks"])
     assert not any(level["synergy_counts"] for level in dispatcher["levels"])
 
 
-def test_an_oracle_scores_100_on_every_task(demo):
+def test_an_oracle_scores_100_on_every_task(demo: Demo) -> None:
     for task in demo[0]["oracle"]["tasks"]:
         assert task["sigmas"]["2025"] == pytest.approx(100.0), task["id"]
 
 
-def test_generalists_answer_what_they_were_trained_for_and_say_what_they_do_not_support(demo):
+def test_generalists_answer_what_they_were_trained_for_and_say_what_they_do_not_support(demo: Demo) -> None:
     for name, paradigms in (("comprehension", {"comprehension"}), ("generation", {"generation"})):
         for task in demo[0][name]["tasks"]:
             state = "answered" if task["paradigm"] in paradigms else "unsupported"
             assert task["counts"] == {state: 50}, (name, task["id"])
 
 
-def test_every_trained_model_is_above_chance_on_tasks_of_two_skills(demo):
+def test_every_trained_model_is_above_chance_on_tasks_of_two_skills(demo: Demo) -> None:
     for name in ("comprehension", "generation", "both"):
         assert min(levels(demo[0][name]).values()) >= 2
 
 
-def test_the_report_is_written_and_names_every_model(demo):
+def test_the_report_is_written_and_names_every_model(demo: Demo) -> None:
     page = (demo[1] / "runs" / "reports" / "demo.html").read_text()
     for name in demo[0]:
         assert name in page

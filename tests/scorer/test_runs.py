@@ -8,10 +8,16 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
+
+Serve: TypeAlias = Callable[..., AbstractContextManager[Any]]
+Run: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
 PLUGIN = '''
 import time
@@ -77,7 +83,7 @@ tasks:
 
 
 @pytest.fixture
-def environment(tmp_path):
+def environment(tmp_path: Path) -> dict[str, str]:
     """An environment in which the plug-in is installed."""
     site = tmp_path / "site"
     info = site / "moody-1.0.dist-info"
@@ -89,7 +95,7 @@ def environment(tmp_path):
 
 
 @pytest.fixture
-def suite(tmp_path):
+def suite(tmp_path: Path) -> Path:
     """A folder with 200 questions, numbered from 1."""
     folder = tmp_path / "suite"
     folder.mkdir()
@@ -104,16 +110,18 @@ def suite(tmp_path):
 
 
 @pytest.fixture
-def serve(tmp_path, environment):
+def serve(tmp_path: Path, environment: dict[str, str]) -> Serve:
     """Starts servers of the plug-in."""
 
     @contextmanager
-    def start(listen="127.0.0.1:0", **settings):
+    def start(listen: str = "127.0.0.1:0", **settings: Any) -> Iterator[Any]:
         config = tmp_path / "server.json"
         model = {"name": "moody", "adapter": "moody", "settings": {"log": str(tmp_path / "asked"), **settings}}
         config.write_text(json.dumps({"listener": {"listen": listen}, "models": [{**model, "max_batch_size": 4}]}))
         command = [sys.executable, "-m", "echelon.cli", "serve", "--trust", "--config", str(config)]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+        child: Any = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
         try:
             child.address = child.stdout.readline().rpartition(" on ")[2].strip()
             assert child.address
@@ -127,10 +135,10 @@ def serve(tmp_path, environment):
 
 
 @pytest.fixture
-def echelon(tmp_path, environment):
+def echelon(tmp_path: Path, environment: dict[str, str]) -> Run:
     """Runs the command line to its end."""
 
-    def run(*arguments, **options):
+    def run(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "echelon.cli", *map(str, arguments)]
         return subprocess.run(
             command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, **options
@@ -139,21 +147,27 @@ def echelon(tmp_path, environment):
     return run
 
 
-def asked(folder):
+def asked(folder: Path) -> int:
     return len((folder / "asked").read_text().splitlines())
 
 
-def task_of(result):
+def was_asked(folder: Path, least: int) -> bool:
+    return (folder / "asked").exists() and asked(folder) >= least
+
+
+def task_of(result: Any) -> Any:
     return json.loads(result.stdout)["tasks"][0]
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+        return int(found.getsockname()[1])
 
 
-def test_a_complete_run_exits_0_and_the_same_command_asks_nothing_again(serve, echelon, suite, tmp_path):
+def test_a_complete_run_exits_0_and_the_same_command_asks_nothing_again(
+    serve: Serve, echelon: Run, suite: Path, tmp_path: Path
+) -> None:
     with serve() as server:
         first = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
         again = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
@@ -163,7 +177,7 @@ def test_a_complete_run_exits_0_and_the_same_command_asks_nothing_again(serve, e
     assert asked(tmp_path) == 200
 
 
-def test_new_asks_everything_again_under_another_run(serve, echelon, suite, tmp_path):
+def test_new_asks_everything_again_under_another_run(serve: Serve, echelon: Run, suite: Path, tmp_path: Path) -> None:
     with serve() as server:
         first = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
         again = echelon("run", suite, "--model", f"{server.address}/moody", "--json", "--new")
@@ -171,7 +185,9 @@ def test_new_asks_everything_again_under_another_run(serve, echelon, suite, tmp_
     assert asked(tmp_path) == 400
 
 
-def test_a_model_that_fails_one_question_in_a_hundred_keeps_the_others_and_says_so(serve, echelon, suite):
+def test_a_model_that_fails_one_question_in_a_hundred_keeps_the_others_and_says_so(
+    serve: Serve, echelon: Run, suite: Path
+) -> None:
     with serve(raise_every=100) as server:
         result = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
         table = echelon("report", "last", "--text")
@@ -183,7 +199,7 @@ def test_a_model_that_fails_one_question_in_a_hundred_keeps_the_others_and_says_
     assert "4711" not in result.stdout + result.stderr + table.stdout
 
 
-def test_refusals_are_outcomes_of_their_own_and_count_as_worst(serve, echelon, suite):
+def test_refusals_are_outcomes_of_their_own_and_count_as_worst(serve: Serve, echelon: Run, suite: Path) -> None:
     with serve(refuse_every=10) as server:
         result = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
     assert result.returncode == 3
@@ -191,7 +207,9 @@ def test_refusals_are_outcomes_of_their_own_and_count_as_worst(serve, echelon, s
     assert task_of(result)["score"] == 0.9
 
 
-def test_a_time_out_leaves_the_task_incomplete_and_without_a_score_until_it_is_resumed(serve, echelon, suite):
+def test_a_time_out_leaves_the_task_incomplete_and_without_a_score_until_it_is_resumed(
+    serve: Serve, echelon: Run, suite: Path
+) -> None:
     port = free_port()
     with serve(f"127.0.0.1:{port}", hang_every=150) as server:
         stopped = echelon(
@@ -209,8 +227,8 @@ def test_a_time_out_leaves_the_task_incomplete_and_without_a_score_until_it_is_r
 
 
 def test_a_server_killed_in_the_middle_is_waited_for_and_the_report_has_the_same_bytes(
-    serve, echelon, suite, tmp_path, environment
-):
+    serve: Serve, echelon: Run, suite: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     with serve() as server:
         echelon("run", suite, "--model", f"{server.address}/moody", "--report", "calm.html", "--store", "calm")
     port = free_port()
@@ -223,7 +241,7 @@ def test_a_server_killed_in_the_middle_is_waited_for_and_the_report_has_the_same
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(lambda: asked(tmp_path) > 250)
+        wait_for(partial(was_asked, tmp_path, 251))
         server.kill()
         server.wait()
         time.sleep(0.5)
@@ -232,7 +250,9 @@ def test_a_server_killed_in_the_middle_is_waited_for_and_the_report_has_the_same
     assert (tmp_path / "stormy.html").read_bytes() == (tmp_path / "calm.html").read_bytes()
 
 
-def test_kill_9_of_the_scorer_costs_at_most_the_calls_in_flight(serve, echelon, suite, tmp_path, environment):
+def test_kill_9_of_the_scorer_costs_at_most_the_calls_in_flight(
+    serve: Serve, echelon: Run, suite: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     arguments = ["run", str(suite), "--max-calls", "8", "--report", "report.html", "--model"]
     with serve(delay_ms=5) as server:
         target = f"{server.address}/moody"
@@ -244,7 +264,7 @@ def test_kill_9_of_the_scorer_costs_at_most_the_calls_in_flight(serve, echelon, 
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            wait_for(lambda least=kill_after: (tmp_path / "asked").exists() and asked(tmp_path) >= least)
+            wait_for(partial(was_asked, tmp_path, kill_after))
             run.send_signal(signal.SIGKILL)
             run.wait()
         last = echelon(*arguments, target)
@@ -255,7 +275,9 @@ def test_kill_9_of_the_scorer_costs_at_most_the_calls_in_flight(serve, echelon, 
     assert resumed == (tmp_path / "calm.html").read_bytes()
 
 
-def test_order_and_concurrency_change_no_byte_of_the_report(serve, echelon, suite, tmp_path):
+def test_order_and_concurrency_change_no_byte_of_the_report(
+    serve: Serve, echelon: Run, suite: Path, tmp_path: Path
+) -> None:
     with serve(raise_every=11, refuse_every=7) as server:
         for calls in (1, 5, 64):
             target = f"{server.address}/moody"
@@ -266,8 +288,8 @@ def test_order_and_concurrency_change_no_byte_of_the_report(serve, echelon, suit
 
 
 def test_a_server_that_never_comes_back_ends_the_run_incomplete_and_resumable(
-    serve, echelon, suite, tmp_path, environment
-):
+    serve: Serve, echelon: Run, suite: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     port = free_port()
     command = [sys.executable, "-m", "echelon.cli", "run", str(suite), "--model", f"127.0.0.1:{port}/moody"]
     with serve(f"127.0.0.1:{port}", delay_ms=10) as server:
@@ -279,14 +301,16 @@ def test_a_server_that_never_comes_back_ends_the_run_incomplete_and_resumable(
             stderr=subprocess.PIPE,
             text=True,
         )
-        wait_for(lambda: (tmp_path / "asked").exists() and asked(tmp_path) > 50)
+        wait_for(partial(was_asked, tmp_path, 51))
         server.kill()
         _, errors = run.communicate(timeout=40)
     assert run.returncode == 4
     assert "the same command resumes it" in errors
 
 
-def test_a_full_disk_stops_the_run_cleanly_and_loses_nothing(serve, echelon, suite, tmp_path):
+def test_a_full_disk_stops_the_run_cleanly_and_loses_nothing(
+    serve: Serve, echelon: Run, suite: Path, tmp_path: Path
+) -> None:
     with serve() as server:
         target = f"{server.address}/moody"
         full = echelon(
@@ -306,7 +330,9 @@ def test_a_full_disk_stops_the_run_cleanly_and_loses_nothing(serve, echelon, sui
     assert task_of(resumed)["counts"] == {"answered": 200}
 
 
-def test_a_reference_run_sets_the_sota_and_other_samples_are_refused(serve, echelon, suite, tmp_path):
+def test_a_reference_run_sets_the_sota_and_other_samples_are_refused(
+    serve: Serve, echelon: Run, suite: Path, tmp_path: Path
+) -> None:
     with serve() as server:
         target = f"{server.address}/moody"
         reference = json.loads(echelon("run", suite, "--model", target, "--json").stdout)["run"]
@@ -320,7 +346,7 @@ def test_a_reference_run_sets_the_sota_and_other_samples_are_refused(serve, eche
     assert "has changed since run" in refused.stderr
 
 
-def test_a_sota_file_is_read_and_its_faults_are_named(serve, echelon, suite, tmp_path):
+def test_a_sota_file_is_read_and_its_faults_are_named(serve: Serve, echelon: Run, suite: Path, tmp_path: Path) -> None:
     (tmp_path / "sota.json").write_text('{"tasks": {"parity": {"score": 0.9, "source": "a paper"}}}')
     (tmp_path / "bad.json").write_text('{"tasks": {"parity": {"scor": 0.9, "source": "a paper"}}}')
     with serve() as server:
@@ -342,7 +368,9 @@ def test_a_sota_file_is_read_and_its_faults_are_named(serve, echelon, suite, tmp
         (["--model", "{address}/moody", "--sota", "4711"], "no run '4711'"),
     ],
 )
-def test_what_is_mistyped_is_named_with_the_nearest_right_word(serve, echelon, suite, arguments, said):
+def test_what_is_mistyped_is_named_with_the_nearest_right_word(
+    serve: Serve, echelon: Run, suite: Path, arguments: list[str], said: str
+) -> None:
     with serve() as server:
         result = echelon("run", suite, *(word.format(address=server.address) for word in arguments))
     assert result.returncode == 1
@@ -350,7 +378,7 @@ def test_what_is_mistyped_is_named_with_the_nearest_right_word(serve, echelon, s
     assert "Traceback" not in result.stderr
 
 
-def test_runs_tells_what_the_report_leaves_out(serve, echelon, suite):
+def test_runs_tells_what_the_report_leaves_out(serve: Serve, echelon: Run, suite: Path) -> None:
     with serve(raise_every=100) as server:
         echelon("run", suite, "--model", f"{server.address}/moody")
         listed = echelon("runs", "list")
@@ -360,13 +388,15 @@ def test_runs_tells_what_the_report_leaves_out(serve, echelon, suite):
     assert {attempt["reason"] for attempt in shown["failed_attempts"]} == {"ADAPTER_EXCEPTION"}
 
 
-def test_a_store_has_one_writer(serve, echelon, suite, tmp_path, environment):
+def test_a_store_has_one_writer(
+    serve: Serve, echelon: Run, suite: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     with serve(delay_ms=20) as server:
         command = [sys.executable, "-m", "echelon.cli", "run", str(suite), "--model", f"{server.address}/moody"]
         run = subprocess.Popen(
             command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        wait_for(lambda: (tmp_path / "asked").exists())
+        wait_for(partial(was_asked, tmp_path, 1))
         second = echelon("run", suite, "--model", f"{server.address}/moody")
         run.kill()
         run.wait()
@@ -374,7 +404,7 @@ def test_a_store_has_one_writer(serve, echelon, suite, tmp_path, environment):
     assert "another run is writing" in second.stderr
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

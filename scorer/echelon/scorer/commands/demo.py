@@ -51,7 +51,7 @@ def demo(samples: int, suite_seed: int, as_json: bool, folder: Path) -> None:
         click.echo(json.dumps([_plain(each) for each in shown], indent=2))
     else:
         if samples < CHECKED_FROM:
-            click.echo(f"\nWith fewer than {CHECKED_FROM} samples luck decides; the controls' verdicts are not checked.")
+            click.echo(f"\nWith fewer than {CHECKED_FROM} samples luck decides; no control's verdict is checked.")
         click.echo(f"\nS2 to S5 are of edition 2025; every run is stored in {folder}.")
         click.echo(f"report: {path}\n{monotonic() - started:.0f} s")
     for each in wrong:
