@@ -54,6 +54,7 @@ class Commands(click.Group):
 _SUMMARIES = {
     "adapters": "List the installed adapters, or show one.",
     "demo": "Serve the built-in models, evaluate them and print their levels.",
+    "health": "Tell whether a server, or one of its models, can answer.",
     "models": "List the models of a server.",
     "report": "Write a run's report, or print it.",
     "run": "Evaluate a model on a suite.",
@@ -109,7 +110,7 @@ def main() -> None:
 _EXTRAS = {
     "google": "client",
     "grpc": "client",
-    "grpc_health": "server",
+    "grpc_health": "client",
     "grpc_reflection": "server",
     "grpc_status": "server",
     "jinja2": "scorer",
