@@ -9,19 +9,23 @@ import asyncio
 import inspect
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
-from echelon.adapters.errors import EchelonError
+from echelon.adapters.errors import EchelonError, InvalidInputError
 from echelon.rpc.credentials import Tokens
 from echelon.rpc.log import CallLog
-from echelon.wire.status import code, to_status
+from echelon.wire.status import to_status
 
 Handler = Any
 """grpc.RpcMethodHandler; its stubs know only the synchronous kind."""
+Parse = Callable[[Any], Any]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -38,77 +42,86 @@ class Guard:
     def __init__(self, log: CallLog, tokens: Tokens | None) -> None:
         self._log = log
         self._tokens = tokens
+        self._endless: set[asyncio.Task[Any]] = set()
 
-    def protect(self, service: str, handlers: Mapping[str, Handler]) -> grpc.GenericRpcHandler:
-        """The methods of `service`, each behind the guard."""
-        wrapped = {name: self._wrap(f"/{service}/{name}", handler) for name, handler in handlers.items()}
+    def protect(self, service: str, handlers: Mapping[str, Handler], *, endless: bool) -> grpc.GenericRpcHandler:
+        """The methods of `service`, each behind the guard; `endless` where its streams end only with their client."""
+        wrapped = {name: self._wrap(f"/{service}/{name}", handler, endless) for name, handler in handlers.items()}
         return grpc.method_handlers_generic_handler(service, wrapped)
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        if handler.response_streaming:
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-            behaviour = handler.stream_stream or handler.unary_stream
-            wrapped: Any = self._streaming(method, behaviour)
-        else:
-            make = (
-                grpc.stream_unary_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-            wrapped = self._single(method, handler.stream_unary or handler.unary_unary)
-        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+    def cut(self) -> None:
+        """End the endless streams, for which no drain could wait."""
+        for task in self._endless:
+            task.cancel()
 
-    def _single(self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+    def _wrap(self, method: str, handler: Handler, endless: bool) -> Handler:
+        # Single requests are parsed behind the guard: only for those who may call, and with an error that is ours.
+        parse = _unchanged if handler.request_streaming else partial(_parse, handler.request_deserializer)
+        streamed_parse = handler.request_deserializer if handler.request_streaming else None
+        if handler.response_streaming:
+            streaming = self._streaming(method, parse, handler.stream_stream or handler.unary_stream, endless)
+            make = _STREAMING[handler.request_streaming]
+            return make(streaming, streamed_parse, handler.response_serializer)
+        single = self._single(method, parse, handler.stream_unary or handler.unary_unary)
+        return _SINGLE[handler.request_streaming](single, streamed_parse, handler.response_serializer)
+
+    def _single(self, method: str, parse: Parse, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def answer(request: Any, context: Context) -> Any:
             started = time.perf_counter()
             try:
                 if self._tokens is not None:
                     self._tokens.check(context)
+                request = parse(request)
                 response = await behaviour(request, context)
             except BaseException as error:  # noqa: BLE001  (nothing may leak; _fail re-raises what is not ours)
-                await self._fail(method, started, context, error)
+                await self._fail(method, started, request, context, error)
             else:
-                self._log.succeeded(method, started)
+                self._log.succeeded(method, started, request)
                 return response
 
         return answer
 
-    def _streaming(self, method: str, behaviour: Any) -> Any:
+    def _streaming(self, method: str, parse: Parse, behaviour: Any, endless: bool) -> Any:
         writes = not inspect.isasyncgenfunction(behaviour)
 
         async def answer(request: Any, context: Context) -> None:
             started = time.perf_counter()
             try:
+                if endless:
+                    self._remember()
                 if self._tokens is not None:
                     self._tokens.check(context)
+                request = parse(request)
                 if writes:
                     await behaviour(request, context)
                 else:
                     await _write_all(behaviour(request, context), context)
-                self._log.succeeded(method, started)
+                self._log.succeeded(method, started, request)
             except BaseException as error:  # noqa: BLE001  (nothing may leak; _fail re-raises what is not ours)
-                await self._fail(method, started, context, error)
+                await self._fail(method, started, request, context, error)
 
         return answer
 
-    async def _fail(self, method: str, started: float, context: Context, error: BaseException) -> None:
+    def _remember(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._endless.add(task)
+        task.add_done_callback(self._endless.discard)
+
+    async def _fail(self, method: str, started: float, request: Any, context: Context, error: BaseException) -> None:
         # Swallowing a cancellation would leak the stream (grpc/grpc #43360); an abort has been mapped already.
         if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | grpc.aio.AbortError):
             raise error
         shown = error if isinstance(error, EchelonError) else self.incident(error)
-        self._log.failed(method, started, shown.reason, code(shown).name, str(shown))
+        self._log.failed(method, started, request, shown)
         if shown.retry_after_s is not None:
             pushback = ("grpc-retry-pushback-ms", str(int(shown.retry_after_s * 1000)))
             context.set_trailing_metadata((pushback,))
         await context.abort_with_status(rpc_status.to_status(to_status(shown)))
 
-    def note(self, method: str, error: EchelonError) -> None:
+    def note(self, method: str, started: float, request: Any, error: EchelonError) -> None:
         """Log the failure of one call among many on a stream."""
-        self._log.failed(method, time.perf_counter(), error.reason, code(error).name, str(error))
+        self._log.failed(method, started, request, error)
 
     def incident(self, error: BaseException) -> IncidentError:
         """Log `error` under a new incident id and give back what may be shown of it."""
@@ -117,6 +130,23 @@ class Guard:
         return IncidentError(incident)
 
 
-async def _write_all(responses: AsyncIterator[Any], context: Context) -> None:
-    async for response in responses:
-        await context.write(response)
+# By whether requests are streamed.
+_SINGLE = {False: grpc.unary_unary_rpc_method_handler, True: grpc.stream_unary_rpc_method_handler}
+_STREAMING = {False: grpc.unary_stream_rpc_method_handler, True: grpc.stream_stream_rpc_method_handler}
+
+
+def _parse(deserialize: Parse, data: bytes) -> Any:
+    try:
+        return deserialize(data)
+    except DecodeError:
+        raise InvalidInputError("the request is no message of this method") from None
+
+
+def _unchanged(request: Any) -> Any:
+    return request
+
+
+async def _write_all(responses: AsyncGenerator[Any], context: Context) -> None:
+    async with aclosing(responses) as opened:
+        async for response in opened:
+            await context.write(response)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -35,23 +36,22 @@ class Listener:
         self._health = health.aio.HealthServicer()
         self._services: list[str] = []
         self.address = ""
-        self.add(health_pb2_grpc.add_HealthServicer_to_server, self._health)
+        self.add(health_pb2_grpc.add_HealthServicer_to_server, self._health, endless=True)
 
-    def add(self, register: Callable[[Any, Any], None], servicer: Any) -> None:
-        """Add a service with its generated `add_..._to_server` function."""
-        register(servicer, _Registrar(self._add_handlers))
+    def add(self, register: Callable[[Any, Any], None], servicer: Any, *, endless: bool = False) -> None:
+        """Add a service with its generated `add_..._to_server` function; see `Guard.protect` for `endless`."""
+        register(servicer, _Registrar(partial(self._add_handlers, endless)))
 
-    def _add_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
-        self._server.add_generic_rpc_handlers((self.guard.protect(service, handlers),))
+    def _add_handlers(self, endless: bool, service: str, handlers: Mapping[str, Handler]) -> None:
+        self._server.add_generic_rpc_handlers((self.guard.protect(service, handlers, endless=endless),))
         self._services.append(service)
 
     async def start(self) -> str:
         """Bind and serve; the address, with the port in use. ConfigurationError where it cannot be had."""
         if self.config.reflection:
             names = [*self._services, reflection.SERVICE_NAME]
-            self.add(
-                reflection_pb2_grpc.add_ServerReflectionServicer_to_server, reflection.aio.ReflectionServicer(names)
-            )
+            servicer = reflection.aio.ReflectionServicer(names)
+            self.add(reflection_pb2_grpc.add_ServerReflectionServicer_to_server, servicer, endless=True)
         self.address = self._bind()
         await self._server.start()
         return self.address
@@ -79,6 +79,7 @@ class Listener:
         await self._health.enter_graceful_shutdown()
         if on_drain is not None:
             on_drain()
+        self.guard.cut()
         await self._server.stop(self.config.drain_s)
 
     async def wait(self) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 
 import structlog
 
+from echelon.adapters.errors import EchelonError
+from echelon.wire.status import code
+
 
 def configure(*, level: str = "info") -> None:
     """Send the logs of this process to stderr as JSON."""
@@ -35,20 +38,25 @@ class CallLog:
         self._successes = count()
         self._log: Any = structlog.get_logger("echelon.rpc")
 
-    def succeeded(self, method: str, started: float, **fields: Any) -> None:
+    def succeeded(self, method: str, started: float, request: Any) -> None:
         """A call was answered; `started` is in seconds of `time.perf_counter()`."""
         if next(self._successes) % self._one_in == 0:
-            self._log.info("answered", method=method, ms=_since(started), one_in=self._one_in, **fields)
+            self._log.info("answered", method=method, ms=_since(started), one_in=self._one_in, **_names(request))
 
-    def failed(self, method: str, started: float, reason: str, code: str, message: str, **fields: Any) -> None:
+    def failed(self, method: str, started: float, request: Any, error: EchelonError) -> None:
         """A call ended with an error of ours."""
-        self._log.warning(
-            "failed", method=method, ms=_since(started), reason=reason, code=code, error=message, **fields
-        )
+        said = {"reason": error.reason, "code": code(error).name, "error": str(error)}
+        self._log.warning("failed", method=method, ms=_since(started), **_names(request), **said)
 
     def incident(self, incident: str, error: BaseException) -> None:
         """Something raised what nobody planned for."""
         self._log.error("incident", incident=incident, exc_info=error)
+
+
+def _names(request: Any) -> dict[str, str]:
+    """What tells one call from another, for messages that carry a call; the rest is content and stays out."""
+    call = getattr(request, "call", None)
+    return {} if call is None else {"model": call.model, "request_id": call.request_id}
 
 
 def _since(started: float) -> float:

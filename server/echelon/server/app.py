@@ -22,8 +22,8 @@ class Server:
         self.listener = Listener(config.listener)
         self.models = Models(config.models, registry, trust=trust)
         calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits)
-        servicer = ModelServicer(self.models, calls, self.listener.guard)
-        self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, servicer)
+        self._servicer = ModelServicer(self.models, calls, self.listener.guard)
+        self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, self._servicer)
 
     async def start(self) -> str:
         """Bind, so that health can be asked while models load; the address."""
@@ -40,8 +40,12 @@ class Server:
 
     async def stop(self) -> None:
         """Drain and close."""
-        await self.listener.stop(self.models.drain)
+        await self.listener.stop(self._drain)
         await self.models.close()
+
+    def _drain(self) -> None:
+        self.models.drain()
+        self._servicer.drain()
 
 
 async def serve(server: Server, on_ready: Callable[[str, dict[str, BaseException]], None]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -60,8 +61,9 @@ class Batcher:
         if self._count >= self._queue_size:
             raise ServerBusyError(f"{self._count} calls wait for this model already", retry_after_s=0.1)
         waiting = _Waiting(request, self._loop.create_future())
+        key = _signature(request)
         with self._changed:
-            self._queues.setdefault(_signature(request), deque()).append(waiting)
+            self._queues.setdefault(key, deque()).append(waiting)
             self._count += 1
             if self._count == 1 or self._max_delay_s:
                 self._changed.notify()
@@ -69,7 +71,17 @@ class Batcher:
             return await waiting.future
         except asyncio.CancelledError:
             request.cancellation.cancelled = True
+            self._forget(key, waiting)
             raise
+
+    def _forget(self, key: Any, waiting: _Waiting) -> None:
+        # One that is no longer there is running already.
+        with self._changed, suppress(KeyError, ValueError):
+            queue = self._queues[key]
+            queue.remove(waiting)
+            self._count -= 1
+            if not queue:
+                del self._queues[key]
 
     def close(self) -> None:
         """Let what waits finish, then end the worker."""
@@ -91,6 +103,9 @@ class Batcher:
                 if not self._count:
                     return []
                 self._linger()
+                if not self._count:
+                    # Everyone gave up meanwhile.
+                    continue
                 key, queue = next(iter(self._queues.items()))
                 batch = [queue.popleft() for _ in range(min(len(queue), self._max_size))]
                 self._count -= len(batch)
@@ -103,12 +118,11 @@ class Batcher:
                     return live
 
     def _linger(self) -> None:
-        until = monotonic() + self._max_delay_s
-        while self._max_delay_s and self._count < self._max_size and not self._closed:
-            remaining = until - monotonic()
-            if remaining <= 0:
-                return
-            self._changed.wait(remaining)
+        if not self._max_delay_s:
+            return
+        until = next(iter(self._queues.values()))[0].arrived + self._max_delay_s
+        while 0 < self._count < self._max_size and not self._closed and monotonic() < until:
+            self._changed.wait(until - monotonic())
 
     def _is_live(self, waiting: _Waiting) -> bool:
         request = waiting.request
@@ -143,7 +157,7 @@ class Batcher:
 
     def _deliver(self, ended: list[tuple[_Waiting, Done]]) -> None:
         # One hop to the loop for the whole batch; the loop is gone only when the process ends.
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_resolve, ended)
 
 

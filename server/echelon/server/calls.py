@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from echelon.adapters import Call, Request
+from echelon.adapters import Call, Card, Request
 from echelon.adapters.errors import (
     AdapterFailedError,
     BudgetExceededError,
@@ -21,13 +21,15 @@ from echelon.rpc.admission import Admission
 from echelon.rpc.config import Limits
 from echelon.rpc.guard import Guard
 from echelon.server.batcher import Done
-from echelon.server.model import ServedModel
 from echelon.server.models import Models
+from echelon.server.output import check_outcome
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import call_from_proto, outcome_to_proto
 from echelon.wire.rules import check
 
 REMEMBER_S = 600.0
+ENVELOPE_BYTES = 64
+"""What a message adds to its outcome at most."""
 
 
 class Calls:
@@ -44,72 +46,79 @@ class Calls:
         self, call: Call, message: pb.Call, peer: Callable[[], str], remaining_s: float | None
     ) -> pb.Outcome:
         """The outcome of `message` from `peer`, who waits `remaining_s`; an EchelonError raised here may be shown."""
-        check(message)
         size = message.ByteSize()
         self._admission.enter(size)
         try:
-            if not message.request_id:
-                return await self._ask(call, message, remaining_s)
-            return await self._ask_once(call, message, peer(), remaining_s)
+            check(message)
+            limit_s = self._limits.default_deadline_s
+            deadline = monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
+            request = call_from_proto(call, message, deadline=deadline)
+            # gRPC itself ends a call at its deadline; a timer is needed only for what it knows nothing of.
+            timed = remaining_s is None or remaining_s > limit_s or message.HasField("budget")
+            answering = self._ask_once(request, message, peer) if request.id else self._ask(request, message.model)
+            return await (_within_budget(answering, request) if timed else answering)
         finally:
             self._admission.leave(size)
 
-    async def _ask_once(self, call: Call, message: pb.Call, peer: str, remaining_s: float | None) -> pb.Outcome:
-        key = (peer, message.request_id)
-        digest = _digest(call, message)
+    async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> pb.Outcome:
+        # A retry has less time left, and is the same request all the same.
+        message.ClearField("budget")
+        key, digest = (peer(), request.id), _digest(request.call, message)
         known = self._remembered.get(key, digest)
+        # Copies of one request at the same time share one answer; where the first gets none, the next one asks.
+        while known is None and (pending := self._remembered.pending.get(key)) is not None:
+            if pending[0] != digest:
+                raise _other_body(request.id)
+            known = await asyncio.shield(pending[1])
         if known is not None:
             return known
-        # Two copies of one request at the same time share one answer.
-        pending = self._remembered.pending.get(key)
-        if pending is not None:
-            if pending[0] != digest:
-                raise _other_body(message.request_id)
-            outcome = await asyncio.shield(pending[1])
-            if outcome is not None:
-                return outcome
         done: asyncio.Future[pb.Outcome | None] = asyncio.get_running_loop().create_future()
         self._remembered.pending[key] = (digest, done)
         outcome = None
         try:
-            outcome = await self._ask(call, message, remaining_s)
+            outcome = await self._ask(request, message.model)
             self._remembered.put(key, digest, outcome)
             return outcome
         finally:
-            self._remembered.pending.pop(key, None)
+            del self._remembered.pending[key]
             done.set_result(outcome)
 
-    async def _ask(self, call: Call, message: pb.Call, remaining_s: float | None) -> pb.Outcome:
-        limit_s = self._limits.default_deadline_s
-        deadline = monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
-        request = call_from_proto(call, message, deadline=deadline)
-        # gRPC itself ends a call at its deadline; a timer is needed only for the budgets it knows nothing of.
-        timed = remaining_s is None or message.HasField("budget")
-        model = self._models.get(message.model)
+    async def _ask(self, request: Request, name: str) -> pb.Outcome:
+        model = self._models.get(name)
+        if request.deadline is not None and request.deadline <= monotonic():
+            raise BudgetExceededError("the call's deadline passed before the model was asked")
         try:
-            done = await (_within_budget(model, request) if timed else model.answer(request))
+            done = await model.answer(request)
         except AdapterFailedError as error:
             # What the vendor's code said stays in the log.
             incident = self._guard.incident(error.__cause__ or error)
             raise AdapterFailedError(str(incident)) from None
-        outcome = outcome_to_proto(done.returned, queue_us=done.queue_us, compute_us=done.compute_us)  # type: ignore[arg-type]  # checked by `answer`
-        self._check_output(outcome)
-        return outcome
-
-    def _check_output(self, outcome: pb.Outcome) -> None:
-        try:
-            check(outcome)
-        except InvalidInputError as error:
-            raise OutputInvalidError(f"the model's answer breaks the contract: {error}") from None
-        size, most = outcome.ByteSize(), self._limits.message_bytes
+        outcome = self._to_message(done, request, model.card)
+        size, most = outcome.ByteSize() + ENVELOPE_BYTES, self._limits.message_bytes
         if size > most:
             raise LimitExceededError(f"the model's answer has {size} bytes, a message at most {most}")
+        return outcome
+
+    def _to_message(self, done: Done, request: Request, card: Card) -> pb.Outcome:
+        try:
+            returned = check_outcome(done.returned, request, card)
+            outcome = outcome_to_proto(returned, queue_us=done.queue_us, compute_us=done.compute_us)
+            check(outcome)
+            return outcome
+        except OutputInvalidError:
+            raise
+        except InvalidInputError as error:
+            raise OutputInvalidError(f"the model's answer breaks the contract: {error}") from None
+        # Anything may stand in the fields of what a vendor's code built.
+        except Exception as error:  # noqa: BLE001  (see above)
+            incident = self._guard.incident(error)
+            raise OutputInvalidError(f"the model's answer has a field of a wrong type; {incident}") from None
 
 
-async def _within_budget(model: ServedModel, request: Request) -> Done:
+async def _within_budget(answering: Awaitable[pb.Outcome], request: Request) -> pb.Outcome:
     try:
         async with asyncio.timeout(request.remaining_s()):
-            return await model.answer(request)
+            return await answering
     except TimeoutError:
         raise BudgetExceededError("no answer within the call's budget") from None
 
@@ -146,8 +155,10 @@ class Remembered:
         return kept[1]
 
     def put(self, key: tuple[str, str], digest: bytes, outcome: pb.Outcome) -> None:
-        """Keep `outcome`, and forget the oldest where there is no room."""
+        """Keep `outcome`, and forget the oldest where there is no room; one too large for all the room is not kept."""
         size = outcome.ByteSize()
+        if size > self._max_bytes:
+            return
         self._kept[key] = (digest, outcome, size, monotonic())
         self._bytes += size
         while len(self._kept) > self._max_count or self._bytes > self._max_bytes:

@@ -13,14 +13,25 @@ PAYS = 1.15
 BUDGET_S = 1.0
 _REPEATS = 3
 
+Run = Callable[[Sequence[Request]], Sequence[Returned]]
 
-def best_batch_size(run: Callable[[Sequence[Request]], Sequence[Returned]], probe: Request) -> int:
+
+def warm_up(run: Run, probe: Request) -> None:
+    """Run `probe` alone; raises what the model raises."""
+    _rate(run, probe, 1)
+
+
+def best_batch_size(run: Run, probe: Request) -> int:
     """The smallest size within 5 % of the best throughput, or 1 where batching does not pay."""
-    rates: dict[int, float] = {}
+    rates = {1: _rate(run, probe, 1)}
     started = perf_counter()
-    for size in SIZES:
-        rates[size] = _rate(run, probe, size)
+    for size in SIZES[1:]:
         if perf_counter() - started > BUDGET_S:
+            break
+        try:
+            rates[size] = _rate(run, probe, size)
+        # The model works, only not at this size: out of memory, say.
+        except Exception:  # noqa: BLE001  (see above)
             break
     best = max(rates.values())
     if best < PAYS * rates[1]:
@@ -28,7 +39,7 @@ def best_batch_size(run: Callable[[Sequence[Request]], Sequence[Returned]], prob
     return next(size for size, rate in rates.items() if rate >= 0.95 * best)
 
 
-def _rate(run: Callable[[Sequence[Request]], Sequence[Returned]], probe: Request, size: int) -> float:
+def _rate(run: Run, probe: Request, size: int) -> float:
     batch = [probe] * size
     fastest = float("inf")
     for _ in range(_REPEATS):

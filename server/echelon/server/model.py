@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -22,16 +23,17 @@ from echelon.adapters import (
     Returned,
     UnsupportedError,
 )
-from echelon.adapters.errors import (
-    AdapterFailedError,
-    ModelNotReadyError,
-    OutputInvalidError,
-)
+from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, ModelNotReadyError, OutputInvalidError
 from echelon.adapters.settings import load
 from echelon.server.batcher import Batcher, Done
 from echelon.server.config import ModelConfig
-from echelon.server.measure import best_batch_size
-from echelon.server.output import check_outcome
+from echelon.server.measure import best_batch_size, warm_up
+from echelon.server.threads import in_thread
+from echelon.wire.cards import card_to_proto
+from echelon.wire.rules import check
+
+CLOSE_S = 10.0
+"""How long a model may take to close."""
 
 
 class ModelState(StrEnum):
@@ -59,14 +61,14 @@ class ServedModel:
     async def load(self) -> None:
         """Open, warm up and measure; raises what went wrong, and the state says FAILED."""
         try:
-            await asyncio.to_thread(self._open)
+            self._adapter, self.card = await in_thread(self._open, f"loads {self.name}")
         except BaseException:
             self.state = ModelState.FAILED
             raise
         if isinstance(self._adapter, BatchAdapter):
             self._batcher = Batcher(
                 self.name,
-                self._run,
+                partial(_run, self._adapter),
                 max_size=self.card.max_batch_size,
                 max_delay_s=self._config.max_delay_ms / 1000,
                 queue_size=self._config.queue_size,
@@ -74,35 +76,43 @@ class ServedModel:
         self.state = ModelState.READY
         self._log.info("model ready", adapter=self._config.adapter, max_batch_size=self.card.max_batch_size)
 
-    def _open(self) -> None:
+    def _open(self) -> tuple[Any, Card]:
         values, folder = self._config.values()
         where = str(self._config.settings_file or f"settings of model {self.name!r}")
         settings = load(self._class.settings_type, values, folder=folder, where=where)
-        self._adapter = self._class()
-        self._adapter.open(settings)
-        card = replace(self._adapter.card(), name=self.name)
-        supported = tuple(support for support in card.calls if self._class.overrides(support.call))
-        self.card = replace(card, calls=supported)
-        self.card = replace(self.card, max_batch_size=self._warm_up())
+        adapter = self._class()
+        adapter.open(settings)
+        try:
+            card = self._card(adapter)
+            return adapter, replace(card, max_batch_size=self._warm_up(adapter, card))
+        except BaseException:
+            adapter.close()
+            raise
 
-    def _warm_up(self) -> int:
+    def _card(self, adapter: Any) -> Card:
+        card: Card = replace(adapter.card(), name=self.name)
+        card = replace(card, calls=tuple(support for support in card.calls if self._class.overrides(support.call)))
+        try:
+            check(card_to_proto(card))
+        # A card that cannot travel would break the list of all models.
+        except (EchelonError, TypeError, ValueError, KeyError) as error:
+            raise AdapterLoadError(f"the card of model {self.name!r} breaks the contract: {error}") from error
+        return card
+
+    def _warm_up(self, adapter: Any, card: Card) -> int:
         """Run a probe of each call; the batch size to use."""
-        if not isinstance(self._adapter, BatchAdapter):
+        if not isinstance(adapter, BatchAdapter):
             return 1
-        probes = [self._adapter.probe(support.call) for support in self.card.calls]
-        measured = [best_batch_size(self._run, probe) for probe in probes if probe is not None]
-        return self._config.max_batch_size or max(measured, default=1)
-
-    def _run(self, requests: Sequence[Request]) -> Sequence[Returned]:
-        call = requests[0].call
-        returned: Any = getattr(self._adapter, call)(requests)
-        if not isinstance(returned, Sequence) or len(returned) != len(requests):
-            got = f"{len(returned)} outcomes" if isinstance(returned, Sequence) else type(returned).__name__
-            raise OutputInvalidError(f"the adapter returned {got} for {len(requests)} requests")
-        return returned
+        run = partial(_run, adapter)
+        probes = [probe for support in card.calls if (probe := adapter.probe(support.call)) is not None]
+        if self._config.max_batch_size is None:
+            return max((best_batch_size(run, probe) for probe in probes), default=1)
+        for probe in probes:
+            warm_up(run, probe)
+        return self._config.max_batch_size
 
     async def answer(self, request: Request) -> Done:
-        """Ask the model, and check what it gives back against card and request.
+        """What the adapter returned for `request`, unchecked.
 
         Raises an EchelonError that may be shown; an adapter's own exception becomes AdapterFailedError with the
         original as its cause.
@@ -114,7 +124,6 @@ class ServedModel:
             raise returned
         if isinstance(returned, BaseException):
             raise AdapterFailedError("the adapter failed") from returned
-        check_outcome(returned, request, self.card)
         return done
 
     async def _ask(self, request: Request) -> Done:
@@ -123,10 +132,12 @@ class ServedModel:
         started = perf_counter()
         try:
             outcome: Outcome = await getattr(self._adapter, request.call)(request)
-        except asyncio.CancelledError:
-            request.cancellation.cancelled = True
-            raise
-        except Exception as error:  # noqa: BLE001  (vendor code; `answer` decides what may be shown)
+        # Vendor code: `answer` decides what may be shown. It may cancel itself; that is not our caller's doing.
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, KeyboardInterrupt | GeneratorExit) or (task is not None and task.cancelling()):
+                request.cancellation.cancelled = True
+                raise
             return Done(error, 0, 0)
         return Done(outcome, 0, int((perf_counter() - started) * 1e6))
 
@@ -150,12 +161,25 @@ class ServedModel:
             self.state = ModelState.DRAINING
 
     async def close(self) -> None:
-        """Let waiting calls finish and close the adapter."""
+        """Let waiting calls finish and close the adapter; what hangs or fails is logged and left."""
         self.drain()
-        if self._batcher is not None:
-            await asyncio.to_thread(self._batcher.close)
-        if self._adapter is not None:
-            await asyncio.to_thread(self._adapter.close)
+        if self._adapter is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                if self._batcher is not None:
+                    await in_thread(self._batcher.close, f"drains {self.name}")
+                await in_thread(self._adapter.close, f"closes {self.name}")
+        except Exception as error:  # noqa: BLE001  (vendor code, and the other models are still to be closed)
+            self._log.error("model did not close", exc_info=error)
+
+
+def _run(adapter: Any, requests: Sequence[Request]) -> Sequence[Returned]:
+    returned: Any = getattr(adapter, requests[0].call)(requests)
+    if not isinstance(returned, Sequence) or len(returned) != len(requests):
+        got = f"{len(returned)} outcomes" if isinstance(returned, Sequence) else type(returned).__name__
+        raise OutputInvalidError(f"the adapter returned {got} for {len(requests)} requests")
+    return returned
 
 
 _VERB = {Call.COMPREHEND: "comprehend", Call.GENERATE: "generate", Call.LANGUAGE: "do language"}

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from echelon.adapters import Answer, Card, Mesh, Part, PointCloud, Refusal, Request, Tensor
+from echelon.adapters import Answer, Card, Mesh, Outcome, Part, PointCloud, Refusal, Request, Tensor
 from echelon.adapters.errors import EchelonError, OutputInvalidError
 
 
-def check_outcome(outcome: Any, request: Request, card: Card) -> None:
-    """Raise OutputInvalidError unless `outcome` is an answer or refusal that card and request allow."""
+def check_outcome(outcome: Any, request: Request, card: Card) -> Outcome:
+    """`outcome`, if it is an answer or refusal that card and request allow, else OutputInvalidError."""
     if isinstance(outcome, Refusal):
-        return
+        return outcome
     if not isinstance(outcome, Answer):
         raise OutputInvalidError(f"the adapter returned {type(outcome).__name__}, neither Answer nor Refusal")
+    if not isinstance(outcome.parts, tuple | list):
+        raise OutputInvalidError(f"the adapter returned {type(outcome.parts).__name__} as the parts of an answer")
     support = card.support(request.call)
-    allowed = request.output_kinds or (support.output_kinds if support is not None else ())
+    carded = support.output_kinds if support is not None else ()
+    allowed = tuple(kind for kind in request.output_kinds if kind in carded) or carded
     for part in outcome.parts:
         if not isinstance(part, Part):
             raise OutputInvalidError(f"the adapter returned {type(part).__name__} as a part")
@@ -23,6 +26,7 @@ def check_outcome(outcome: Any, request: Request, card: Card) -> None:
             raise OutputInvalidError(f"the adapter returned {part.kind}, asked for {' or '.join(allowed)}")
         if isinstance(part, Tensor | PointCloud | Mesh):
             _check_finite(part)
+    return outcome
 
 
 def _check_finite(part: Tensor | PointCloud | Mesh) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import perf_counter
 
 from echelon.adapters.errors import EchelonError, InvalidInputError
 from echelon.rpc.guard import Context, Guard
@@ -12,7 +13,10 @@ from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import CALL_OF
 from echelon.wire.status import to_status
 
+METHOD = "/echelon.v1.ModelService/Pipeline"
 FRAME_BYTES = 1 << 20
+UNSENT_BYTES = 16 << 20
+"""Results that a client may leave unread before no more of its calls are taken."""
 
 
 class Pipeline:
@@ -25,45 +29,61 @@ class Pipeline:
         self._peer = peer
         self._running: dict[int, asyncio.Task[None]] = {}
         self._results: list[pb.PipelineResult] = []
+        self._unsent_bytes = 0
         self._ready = asyncio.Event()
+        self._sent = asyncio.Event()
         self._ended = False
 
-    async def serve(self, frames: AsyncIterator[pb.PipelineRequest]) -> None:
-        """Until the client closes its side and every call is answered; cancelled calls are dropped without a result."""
-        writer = asyncio.create_task(self._write())
+    async def serve(self, frames: AsyncIterator[pb.PipelineRequest], draining: asyncio.Event) -> None:
+        """Until the client closes its side, or the server drains, and every call is answered.
+
+        Cancelled calls are dropped without a result.
+        """
+        reading, writing = asyncio.create_task(self._read(frames)), asyncio.create_task(self._write())
+        told = asyncio.create_task(draining.wait())
         try:
-            async for frame in frames:
-                for call_id in frame.cancel_ids:
-                    if task := self._running.pop(call_id, None):
-                        task.cancel()
-                for call in frame.calls:
-                    self._begin(call)
+            await asyncio.wait({reading, writing, told}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (reading, writing):
+                if ended.done():
+                    ended.result()
+            reading.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
             self._ended = True
             self._ready.set()
-            await writer
+            await writing
         finally:
-            writer.cancel()
-            for task in self._running.values():
+            for task in (reading, writing, told, *self._running.values()):
                 task.cancel()
+
+    async def _read(self, frames: AsyncIterator[pb.PipelineRequest]) -> None:
+        async for frame in frames:
+            for call_id in frame.cancel_ids:
+                if task := self._running.pop(call_id, None):
+                    task.cancel()
+            for call in frame.calls:
+                self._begin(call)
+            while self._unsent_bytes > UNSENT_BYTES:
+                self._sent.clear()
+                await self._sent.wait()
 
     def _begin(self, call: pb.PipelineCall) -> None:
         if call.id in self._running:
             raise InvalidInputError(f"call id {call.id} is in use on this stream; every call needs its own")
-        task = asyncio.create_task(self._answer(call))
-        self._running[call.id] = task
+        self._running[call.id] = asyncio.create_task(self._answer(call))
 
     async def _answer(self, call: pb.PipelineCall) -> None:
+        started = perf_counter()
         result = pb.PipelineResult(id=call.id)
         try:
             result.outcome.CopyFrom(await self._outcome(call))
         except EchelonError as error:
-            self._guard.note("Pipeline", error)
+            self._guard.note(METHOD, started, call, error)
             result.status.CopyFrom(to_status(error))
         except Exception as error:  # noqa: BLE001  (a bug of ours, shown as an incident and to this call alone)
             result.status.CopyFrom(to_status(self._guard.incident(error)))
         self._running.pop(call.id, None)
         self._results.append(result)
+        self._unsent_bytes += result.ByteSize()
         self._ready.set()
 
     async def _outcome(self, call: pb.PipelineCall) -> pb.Outcome:
@@ -77,7 +97,10 @@ class Pipeline:
             await self._ready.wait()
             self._ready.clear()
             while self._results:
-                await self._context.write(pb.PipelineResponse(results=self._frame()))
+                frame = pb.PipelineResponse(results=self._frame())
+                await self._context.write(frame)
+                self._unsent_bytes -= sum(result.ByteSize() for result in frame.results)
+                self._sent.set()
 
     def _frame(self) -> list[pb.PipelineResult]:
         size = count = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -36,6 +37,11 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         self._models = models
         self._calls = calls
         self._guard = guard
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Let open Pipelines end once they have answered what they took."""
+        self._draining.set()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
         check(request)
@@ -67,7 +73,8 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
 
     # The stubs know only generators; writing by hand lets results leave the moment they are ready.
     async def Pipeline(self, request_iterator: Any, context: Context) -> None:  # type: ignore[override]  # noqa: N802
-        await Pipeline(self._calls, self._guard, context, _peer(context)).serve(request_iterator)
+        pipeline = Pipeline(self._calls, self._guard, context, _peer(context))
+        await pipeline.serve(request_iterator, self._draining)
 
     async def _answer(self, call: Call, message: pb.Call, context: Context) -> pb.Outcome:
         return await self._calls.answer(call, message, partial(_peer, context), context.time_remaining())

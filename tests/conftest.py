@@ -1,0 +1,103 @@
+"""Real servers around a real plug-in, for every test that asks for them; `async def` tests run on the server's loop."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+VENDOR = Path(__file__).parent / "vendor"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests to their end."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    from echelon.rpc.listener import run
+
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    run(lambda: pyfuncitem.obj(**arguments))
+    return True
+
+
+@pytest.fixture(scope="session")
+def vendor_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The metadata of the vendor's distribution, as an installer would write it."""
+    project = tomllib.loads((VENDOR / "pyproject.toml").read_text())["project"]
+    site = tmp_path_factory.mktemp("site")
+    info = site / f"acme_models-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    return site
+
+
+@pytest.fixture
+def vendor(vendor_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor's distribution, installed in this process and in those it starts."""
+    monkeypatch.syspath_prepend(str(vendor_site))
+    monkeypatch.syspath_prepend(str(VENDOR))
+    monkeypatch.setenv("PYTHONPATH", f"{VENDOR}:{vendor_site}")
+
+
+@pytest.fixture
+def serving(vendor: None) -> Callable[..., Any]:
+    """A context with a loaded server in this loop: `async with serving(model={...}, limits={...}) as server`.
+
+    Keywords are the listener's, `models` the models' as in a configuration file; by default one `parrot`.
+    """
+    from echelon.adapters.registry import Registry
+    from echelon.adapters.settings import load
+    from echelon.server.app import Server
+    from echelon.server.config import ServerConfig
+
+    @asynccontextmanager
+    async def serve(
+        models: list[dict[str, Any]] | None = None, *, loads: bool = True, **listener: Any
+    ) -> AsyncIterator[Any]:
+        if models is None:
+            models = [{"name": "parrot", "adapter": "acme", "max_batch_size": 16}]
+        values = {"models": models, "listener": {"listen": "127.0.0.1:0", "drain_s": 5.0, **listener}}
+        server = Server(load(ServerConfig, values), Registry.installed(), trust=True)
+        await server.start()
+        try:
+            if loads:
+                await server.load()
+            yield server
+        finally:
+            await server.stop()
+
+    return serve
+
+
+@pytest.fixture
+def processes(vendor: None) -> Iterator[Callable[..., Any]]:
+    """Starts `echelon serve` in a process of its own; the process and the address it says."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: str, listen: str = "127.0.0.1:0") -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-m", "echelon.cli", "serve", "--listen", listen, "--trust", *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        said = re.search(r" on (\S+)$", process.stdout.readline())
+        assert said is not None, process.communicate()[1]
+        return process, said.group(1)
+
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
