@@ -15,7 +15,7 @@ from problems import Data, Problem
 class Plan:
     """How long and how fast; the same for specialists and generalists."""
 
-    steps: int = 700
+    steps: int = 1200
     batch: int = 32
     rate: float = 2e-3
     decay: float = 1e-2

@@ -1,6 +1,7 @@
 """Trains the baseline models and exports them: first the specialists, frozen by digest, then the generalists.
 
-Run `python training/train.py`, or name the stages to run: specialists, generalists, scores.
+Run `python training/train.py`, or name the stages to run: specialists, generalists, scores, ship. All is made in
+`training/build`, which git ignores; the last stage puts it into the package.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from echelon.scorer.suites.starter import Split
 from echelon.scorer.suites.suite import Paradigm
 
 HERE = Path(__file__).parent
-MODELS = HERE.parent / "adapters/echelon/adapters/baseline/models"
+BUILD = HERE / "build"
+MODELS = BUILD / "models"
+PACKAGE = HERE.parent / "adapters/echelon/adapters/baseline/models"
+MANIFEST, RESULTS = "specialists.json", "results.json"
+STAGES = ("specialists", "generalists", "scores", "ship")
 PLAN = Plan()
 SPECIALIST_SEEDS = (1, 2)
 GENERALIST_SEED = 1
@@ -59,7 +64,9 @@ def main(stages: set[str]) -> None:
     if stages & {"specialists", "generalists"}:
         train(stages)
     if "scores" in stages:
-        (HERE / "results.json").write_text(json.dumps(scores(), indent=2) + "\n")
+        (BUILD / RESULTS).write_text(json.dumps(scores(), indent=2) + "\n")
+    if "ship" in stages:
+        ship()
 
 
 def train(stages: set[str]) -> None:
@@ -93,7 +100,7 @@ def specialists(lessons: list[Lesson], vocabulary: dict[str, int]) -> None:
         }
         print(f"{problem.id}: {manifest[problem.id]} in {time.monotonic() - started:.0f} s", flush=True)
     (folder / "bundle.yaml").write_text(yaml.safe_dump(bundle(), sort_keys=False))
-    (HERE / "specialists.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    (BUILD / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def bundle() -> dict[str, object]:
@@ -122,10 +129,10 @@ def generalists(lessons: list[Lesson], vocabulary: dict[str, int]) -> None:
 
 def check_frozen() -> None:
     """Specialists are what the generalists are measured against: they must be as the manifest says."""
-    manifest = json.loads((HERE / "specialists.json").read_text())
+    manifest = json.loads((BUILD / MANIFEST).read_text())
     changed = [task for task, entry in manifest.items() if digest(MODELS / "specialists" / task) != entry["digest"]]
     if changed:
-        raise SystemExit(f"specialists differ from training/specialists.json: {', '.join(changed)}")
+        raise SystemExit(f"specialists differ from {BUILD / MANIFEST}: {', '.join(changed)}")
 
 
 def scores() -> dict[str, dict[str, object]]:
@@ -145,6 +152,15 @@ def scores() -> dict[str, dict[str, object]]:
     return entries
 
 
+def ship() -> None:
+    """Put the models into the package, and what is known of them beside this script."""
+    check_frozen()
+    shutil.rmtree(PACKAGE, ignore_errors=True)
+    shutil.copytree(MODELS, PACKAGE)
+    for name in (MANIFEST, RESULTS):
+        shutil.copy(BUILD / name, HERE / name)
+
+
 def tasks_of(generalist: str) -> list[Problem]:
     return [problem for problem in PROBLEMS if problem.starter.task.paradigm in GENERALISTS[generalist]]
 
@@ -156,4 +172,4 @@ def write(
 
 
 if __name__ == "__main__":
-    main(set(sys.argv[1:]) or {"specialists", "generalists", "scores"})
+    main(set(sys.argv[1:] or STAGES))

@@ -54,31 +54,63 @@ def _surface(rng: np.random.Generator, name: str) -> NDArray[np.float64]:
     import numpy as np
 
     count = 2 * POINTS
-    turn = rng.uniform(0, 2 * np.pi, count)
-    height = rng.uniform(-1, 1, count)
-    if name == "ball":
-        directions = rng.normal(size=(count, 3))
-        ball: NDArray[np.float64] = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        return ball
-    if name == "box":
-        return _square(rng, height)
-    if name == "pyramid":
-        return _square(rng, height) * np.stack([(1 - height) / 2, (1 - height) / 2, np.ones(count)], 1)
-    if name == "ring":
-        tube = rng.uniform(0, 2 * np.pi, count)
-        reach = 0.8 + 0.3 * np.cos(tube)
-        return np.stack([reach * np.cos(turn), reach * np.sin(turn), 0.3 * np.sin(tube)], 1)
-    reach = np.ones(count) if name == "cylinder" else (1 - height) / 2
+    return SURFACES[name](rng, rng.uniform(0, 2 * np.pi, count), rng.uniform(-1, 1, count))
+
+
+def _ball(rng: np.random.Generator, turn: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    reach = np.sqrt(1 - height**2)
     return np.stack([reach * np.cos(turn), reach * np.sin(turn), height], 1)
 
 
-def _square(rng: np.random.Generator, height: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points on the four walls around the square from -0.8 to 0.8, at the given heights."""
+def _cylinder(rng: np.random.Generator, turn: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.stack([np.cos(turn), np.sin(turn), height], 1)
+
+
+def _cone(rng: np.random.Generator, turn: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    reach = (1 - height) / 2
+    return np.stack([reach * np.cos(turn), reach * np.sin(turn), height], 1)
+
+
+def _ring(rng: np.random.Generator, turn: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    tube = height * np.pi
+    reach = 0.8 + 0.3 * np.cos(tube)
+    return np.stack([reach * np.cos(turn), reach * np.sin(turn), 0.3 * np.sin(tube)], 1)
+
+
+def _box(rng: np.random.Generator, turn: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points on the four walls around the square from -0.8 to 0.8."""
     import numpy as np
 
     along, side = rng.uniform(-0.8, 0.8, height.size), rng.choice([-0.8, 0.8], height.size)
     front = rng.random(height.size) < 0.5
     return np.stack([np.where(front, along, side), np.where(front, side, along), height], 1)
+
+
+def _pyramid(rng: np.random.Generator, turn: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    shrink = np.stack([(1 - height) / 2, (1 - height) / 2, np.ones_like(height)], 1)
+    shrunk: NDArray[np.float64] = _box(rng, turn, height) * shrink
+    return shrunk
+
+
+SURFACES = {
+    "ball": _ball,
+    "box": _box,
+    "cylinder": _cylinder,
+    "cone": _cone,
+    "ring": _ring,
+    "pyramid": _pyramid,
+}
+"""Points on each solid, given a turn about the upright axis and a height from -1 to 1 for each."""
 
 
 def _turn(rng: np.random.Generator) -> NDArray[np.float64]:
