@@ -5,7 +5,7 @@ BUF := .tools/node_modules/.bin/buf
 IMAGE := build/contract.binpb
 BASE := proto/base/v1.binpb
 
-.PHONY: demo test lint proto check-proto wheel bench browser clean
+.PHONY: demo test lint proto check-proto wheel image bench browser clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo ## Serve the built-in models, evaluate them, print their levels.
@@ -32,6 +32,9 @@ check-proto: proto $(BUF) ## Drift, style and compatibility of the contract.
 
 wheel: .venv/dev ## Build the wheel and use it outside of the checkout.
 	$(PYTHON) deploy/check_wheel.py
+
+image: ## Build the container image and try it; options of docker build go into DOCKER_BUILD.
+	$(PYTHON) deploy/check_image.py $(DOCKER_BUILD)
 
 bench: .venv/dev ## Every benchmark, with its ratio and its target.
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
