@@ -114,10 +114,11 @@ class Guard:
             raise error
         shown = error if isinstance(error, EchelonError) else self.incident(error)
         self._log.failed(method, started, request, shown)
+        status = rpc_status.to_status(to_status(shown))
+        trailers = status.trailing_metadata
         if shown.retry_after_s is not None:
-            pushback = ("grpc-retry-pushback-ms", str(int(shown.retry_after_s * 1000)))
-            context.set_trailing_metadata((pushback,))
-        await context.abort_with_status(rpc_status.to_status(to_status(shown)))
+            trailers += (("grpc-retry-pushback-ms", str(int(shown.retry_after_s * 1000))),)
+        await context.abort(status.code, status.details, trailers)
 
     def note(self, method: str, started: float, request: Any, error: EchelonError) -> None:
         """Log the failure of one call among many on a stream."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from time import monotonic
 
-from echelon.adapters import Call, Card, Request
+from echelon.adapters import Answer, Call, Card, Part, Request
 from echelon.adapters.errors import (
     AdapterFailedError,
     BudgetExceededError,
-    EchelonError,
     InvalidInputError,
     LimitExceededError,
     OutputInvalidError,
@@ -23,11 +21,12 @@ from echelon.rpc.guard import Guard
 from echelon.server.batcher import Done
 from echelon.server.models import Models
 from echelon.server.output import check_outcome
+from echelon.server.remembered import Remembered, digest_of, other_body
+from echelon.server.stream import Slices, events
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import call_from_proto, outcome_to_proto
 from echelon.wire.rules import check
 
-REMEMBER_S = 600.0
 ENVELOPE_BYTES = 64
 """What a message adds to its outcome at most."""
 
@@ -50,25 +49,73 @@ class Calls:
         self._admission.enter(size)
         try:
             check(message)
-            limit_s = self._limits.default_deadline_s
-            deadline = monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
-            request = call_from_proto(call, message, deadline=deadline)
+            request = self._request(call, message, remaining_s)
             # gRPC itself ends a call at its deadline; a timer is needed only for what it knows nothing of.
-            timed = remaining_s is None or remaining_s > limit_s or message.HasField("budget")
+            timed = remaining_s is None or remaining_s > self._limits.default_deadline_s or message.HasField("budget")
             answering = self._ask_once(request, message, peer) if request.id else self._ask(request, message.model)
             return await (_within_budget(answering, request) if timed else answering)
         finally:
             self._admission.leave(size)
 
+    async def stream(
+        self, message: pb.Call, peer: Callable[[], str], remaining_s: float | None
+    ) -> AsyncGenerator[pb.StreamGenerateResponse]:
+        """The events of a generation: part by part where the adapter streams, else of the whole outcome."""
+        size = message.ByteSize()
+        self._admission.enter(size)
+        try:
+            check(message)
+            request = self._request(Call.GENERATE, message, remaining_s)
+            async with asyncio.timeout(request.remaining_s()):
+                model = self._models.get(message.model)
+                parts = model.stream(request)
+                if parts is None:
+                    asking = self._ask_once(request, message, peer) if request.id else self._ask(request, message.model)
+                    for event in events(await asking):
+                        yield event
+                else:
+                    async with aclosing(self._stream(parts, request, model.card)) as streamed:
+                        async for event in streamed:
+                            yield event
+        except TimeoutError:
+            raise BudgetExceededError("no answer within the call's budget") from None
+        finally:
+            self._admission.leave(size)
+
+    async def _stream(
+        self, parts: AsyncGenerator[Part], request: Request, card: Card
+    ) -> AsyncGenerator[pb.StreamGenerateResponse]:
+        slices = Slices()
+        whole = pb.Outcome(answer=pb.Answer(finish_reason=pb.FINISH_REASON_COMPLETE))
+        size, started = 0, monotonic()
+        async with aclosing(parts) as opened:
+            try:
+                async for part in opened:
+                    checked = self._to_message(Done(Answer((part,)), 0, 0), request, card)
+                    size = self._check_size(size + checked.ByteSize())
+                    for event in slices.part(checked.answer.parts[0]):
+                        yield event
+            except AdapterFailedError as error:
+                raise self._hidden(error) from None
+        if not size:
+            raise OutputInvalidError("the adapter streamed no part")
+        whole.usage.compute_us = int((monotonic() - started) * 1e6)
+        yield slices.end(whole)
+
+    def _request(self, call: Call, message: pb.Call, remaining_s: float | None) -> Request:
+        limit_s = self._limits.default_deadline_s
+        deadline = monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
+        return call_from_proto(call, message, deadline=deadline)
+
     async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> pb.Outcome:
         # A retry has less time left, and is the same request all the same.
         message.ClearField("budget")
-        key, digest = (peer(), request.id), _digest(request.call, message)
+        key, digest = (peer(), request.id), digest_of(request.call, message)
         known = self._remembered.get(key, digest)
         # Copies of one request at the same time share one answer; where the first gets none, the next one asks.
         while known is None and (pending := self._remembered.pending.get(key)) is not None:
             if pending[0] != digest:
-                raise _other_body(request.id)
+                raise other_body(request.id)
             known = await asyncio.shield(pending[1])
         if known is not None:
             return known
@@ -90,14 +137,20 @@ class Calls:
         try:
             done = await model.answer(request)
         except AdapterFailedError as error:
-            # What the vendor's code said stays in the log.
-            incident = self._guard.incident(error.__cause__ or error)
-            raise AdapterFailedError(str(incident)) from None
+            raise self._hidden(error) from None
         outcome = self._to_message(done, request, model.card)
-        size, most = outcome.ByteSize() + ENVELOPE_BYTES, self._limits.message_bytes
+        self._check_size(outcome.ByteSize() + ENVELOPE_BYTES)
+        return outcome
+
+    def _hidden(self, error: AdapterFailedError) -> AdapterFailedError:
+        # What the vendor's code said stays in the log.
+        return AdapterFailedError(str(self._guard.incident(error.__cause__ or error)))
+
+    def _check_size(self, size: int) -> int:
+        most = self._limits.message_bytes
         if size > most:
             raise LimitExceededError(f"the model's answer has {size} bytes, a message at most {most}")
-        return outcome
+        return size
 
     def _to_message(self, done: Done, request: Request, card: Card) -> pb.Outcome:
         try:
@@ -121,54 +174,3 @@ async def _within_budget(answering: Awaitable[pb.Outcome], request: Request) -> 
             return await answering
     except TimeoutError:
         raise BudgetExceededError("no answer within the call's budget") from None
-
-
-def _digest(call: Call, message: pb.Call) -> bytes:
-    return hashlib.blake2b(message.SerializeToString(deterministic=True), digest_size=16, key=call.encode()).digest()
-
-
-def _other_body(request_id: str) -> EchelonError:
-    return InvalidInputError(
-        f"request_id {request_id!r} was used before with another body; a new call needs a new id",
-        violations=(("request_id", "already used with another body"),),
-    )
-
-
-class Remembered:
-    """Outcomes kept for retries, bounded in number, bytes and time."""
-
-    def __init__(self, max_count: int, max_bytes: int) -> None:
-        self._max_count = max_count
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._kept: OrderedDict[tuple[str, str], tuple[bytes, pb.Outcome, int, float]] = OrderedDict()
-        self.pending: dict[tuple[str, str], tuple[bytes, asyncio.Future[pb.Outcome | None]]] = {}
-
-    def get(self, key: tuple[str, str], digest: bytes) -> pb.Outcome | None:
-        """The outcome under `key`; InvalidInputError where it belongs to another body."""
-        self._forget_old()
-        kept = self._kept.get(key)
-        if kept is None:
-            return None
-        if kept[0] != digest:
-            raise _other_body(key[1])
-        return kept[1]
-
-    def put(self, key: tuple[str, str], digest: bytes, outcome: pb.Outcome) -> None:
-        """Keep `outcome`, and forget the oldest where there is no room; one too large for all the room is not kept."""
-        size = outcome.ByteSize()
-        if size > self._max_bytes:
-            return
-        self._kept[key] = (digest, outcome, size, monotonic())
-        self._bytes += size
-        while len(self._kept) > self._max_count or self._bytes > self._max_bytes:
-            self._forget_first()
-
-    def _forget_old(self) -> None:
-        before = monotonic() - REMEMBER_S
-        while self._kept and next(iter(self._kept.values()))[3] < before:
-            self._forget_first()
-
-    def _forget_first(self) -> None:
-        _, (_, _, size, _) = self._kept.popitem(last=False)
-        self._bytes -= size

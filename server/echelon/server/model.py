@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -19,6 +19,7 @@ from echelon.adapters import (
     Card,
     EchelonError,
     Outcome,
+    Part,
     Request,
     Returned,
     UnsupportedError,
@@ -120,10 +121,8 @@ class ServedModel:
         self._check_support(request)
         done = await self._ask(request)
         returned = done.returned
-        if isinstance(returned, EchelonError):
-            raise returned
         if isinstance(returned, BaseException):
-            raise AdapterFailedError("the adapter failed") from returned
+            raise _shown(returned)
         return done
 
     async def _ask(self, request: Request) -> Done:
@@ -140,6 +139,17 @@ class ServedModel:
                 raise
             return Done(error, 0, 0)
         return Done(outcome, 0, int((perf_counter() - started) * 1e6))
+
+    def stream(self, request: Request) -> AsyncGenerator[Part] | None:
+        """The parts as the adapter makes them, unchecked; None where it makes no stream. Raises as `answer` does."""
+        self._check_support(request)
+        if not isinstance(self._adapter, AsyncAdapter):
+            return None
+        try:
+            parts = self._adapter.stream_generate(request)
+        except Exception as error:  # noqa: BLE001  (vendor code)
+            raise _shown(error) from None
+        return None if parts is None else _parts(parts)
 
     def _check_support(self, request: Request) -> None:
         if self.state is not ModelState.READY:
@@ -172,6 +182,27 @@ class ServedModel:
                 await in_thread(self._adapter.close, f"closes {self.name}")
         except Exception as error:  # noqa: BLE001  (vendor code, and the other models are still to be closed)
             self._log.error("model did not close", exc_info=error)
+
+
+def _shown(error: BaseException) -> EchelonError:
+    if isinstance(error, EchelonError):
+        return error
+    failed = AdapterFailedError("the adapter failed")
+    failed.__cause__ = error
+    return failed
+
+
+async def _parts(parts: AsyncIterator[Part]) -> AsyncGenerator[Part]:
+    try:
+        async for part in parts:
+            yield part
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  (vendor code)
+        raise _shown(error) from None
+    finally:
+        if isinstance(parts, AsyncGenerator):
+            await parts.aclose()
 
 
 def _run(adapter: Any, requests: Sequence[Request]) -> Sequence[Returned]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,6 @@ from echelon.server.calls import Calls
 from echelon.server.model import ModelState, ServedModel
 from echelon.server.models import Models
 from echelon.server.pipeline import Pipeline
-from echelon.server.stream import events
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
 from echelon.wire.cards import card_to_proto
@@ -67,9 +67,10 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
     async def StreamGenerate(  # noqa: N802
         self, request: pb.StreamGenerateRequest, context: Context
     ) -> AsyncIterator[pb.StreamGenerateResponse]:
-        outcome = await self._answer(Call.GENERATE, request.call, context)
-        for event in events(outcome):
-            yield event
+        peer = partial(_peer, context)
+        async with aclosing(self._calls.stream(request.call, peer, context.time_remaining())) as events:
+            async for event in events:
+                yield event
 
     # The stubs know only generators; writing by hand lets results leave the moment they are ready.
     async def Pipeline(self, request_iterator: Any, context: Context) -> None:  # type: ignore[override]  # noqa: N802
