@@ -122,7 +122,7 @@ class AsyncClient:
     ) -> AsyncIterator[PartSlice | Outcome]:
         """Slices as they come, and last the whole outcome; nothing counts unless that last one arrives."""
         message = pb.StreamGenerateRequest(call=self.message(model, replace(request, call=Call.GENERATE)))
-        whole = Reassembly()
+        whole = Reassembly(self.options.message_bytes)
         stream = self._stub.StreamGenerate(message, timeout=timeout_s, metadata=self.options.metadata())
         try:
             async for event in stream:
@@ -130,7 +130,9 @@ class AsyncClient:
                     yield piece
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
-        yield whole.outcome()
+        finally:
+            stream.cancel()
+        yield read_outcome(whole.outcome())
 
     async def _call(self, method: str, message: Any, timeout_s: float) -> Any:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
@@ -24,7 +25,11 @@ class Client:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"client of {address}", daemon=True)
         self._thread.start()
-        self._client: AsyncClient = self._wait(_make(address, options))
+        try:
+            self._client: AsyncClient = self._wait(_make(address, options))
+        except BaseException:
+            self._stop()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -36,7 +41,11 @@ class Client:
 
     def close(self) -> None:
         """Give the connection and the thread back."""
-        self._wait(self._client.close())
+        if not self._loop.is_closed():
+            self._wait(self._client.close())
+            self._stop()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -64,11 +73,29 @@ class Client:
     def ask_all(
         self, model: str, requests: Iterable[Request], *, timeout_s: float = DEFAULT_TIMEOUT_S, in_flight: int = 256
     ) -> Iterator[Outcome | EchelonError]:
-        """An outcome or error for each request, in their order, over one Pipeline with at most `in_flight` calls."""
-        return iter(self._wait(_ask_all(self._client, model, list(requests), timeout_s, in_flight)))
+        """An outcome or error for each request, in their order, as they come; at most `in_flight` calls at once.
+
+        Requests are taken from `requests` as there is room for them, so that neither side has to fit into memory.
+        """
+        pipeline = self._wait(_open(self._client))
+        waiting: deque[Future[Outcome | EchelonError]] = deque()
+        try:
+            for request in requests:
+                if len(waiting) >= in_flight:
+                    yield waiting.popleft().result()
+                waiting.append(self._begin(_try(pipeline, model, request, timeout_s)))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            self._wait(pipeline.__aexit__(None, None, None))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self._begin(work)
         try:
             return future.result()
         except BaseException:
@@ -80,17 +107,12 @@ async def _make(address: str, options: Options | None) -> AsyncClient:
     return AsyncClient(address, options)
 
 
-async def _ask_all(
-    client: AsyncClient, model: str, requests: list[Request], timeout_s: float, in_flight: int
-) -> list[Outcome | EchelonError]:
-    places = asyncio.Semaphore(in_flight)
+async def _open(client: AsyncClient) -> Pipeline:
+    return await Pipeline(client).__aenter__()
 
-    async def ask(pipeline: Pipeline, request: Request) -> Outcome | EchelonError:
-        async with places:
-            try:
-                return await pipeline.ask(model, request, timeout_s=timeout_s)
-            except EchelonError as error:
-                return error
 
-    async with Pipeline(client) as pipeline:
-        return list(await asyncio.gather(*(ask(pipeline, request) for request in requests)))
+async def _try(pipeline: Pipeline, model: str, request: Request, timeout_s: float) -> Outcome | EchelonError:
+    try:
+        return await pipeline.ask(model, request, timeout_s=timeout_s)
+    except EchelonError as error:
+        return error

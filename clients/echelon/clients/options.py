@@ -72,6 +72,7 @@ class Options:
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             # A server that comes back should be found within seconds.
+            ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 2_000),
             # Retries are this library's, by reason.
             ("grpc.enable_retries", 0),

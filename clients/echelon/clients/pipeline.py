@@ -14,11 +14,13 @@ from echelon.adapters import EchelonError, Outcome, Request
 from echelon.adapters.errors import BudgetExceededError, LimitExceededError, UnreachableError
 from echelon.clients.async_client import DEFAULT_TIMEOUT_S, AsyncClient, read_outcome
 from echelon.v1 import model_service_pb2 as pb
-from echelon.wire.calls import CALL_KINDS
+from echelon.wire.calls import CALL_KINDS, set_budget
 from echelon.wire.status import from_rpc_error, from_status
 
 FRAME_BYTES = 1 << 20
 FRAME_CALLS = 1024
+ENVELOPE_BYTES = 64
+"""What a frame adds to a call at most."""
 _GRACE_S = 5.0
 """How much longer than a call's budget the client waits for the server's word on it."""
 
@@ -47,7 +49,8 @@ class Pipeline:
         self._cancelled: list[int] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._closing = False
+        self._failures = 0
+        self._over = ""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
@@ -56,8 +59,6 @@ class Pipeline:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closing = True
-        self._wake.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -66,19 +67,20 @@ class Pipeline:
         """The outcome of `request`; it is not tried again by itself, but for a broken stream."""
         message = self._client.message(model, request)
         if not message.HasField("budget"):
-            message.budget.FromMicroseconds(int(timeout_s * 1e6))
+            set_budget(message, timeout_s)
         result = await self._send(CALL_KINDS[request.call], message, timeout_s)
         if result.WhichOneof("result") == "status":
             raise from_status(result.status)
         return read_outcome(result.outcome)
 
     async def _send(self, kind: pb.CallKind, message: pb.Call, timeout_s: float) -> pb.PipelineResult:
+        if self._over:
+            raise UnreachableError(self._over)
         call = pb.PipelineCall(id=next(self._ids), kind=kind, call=message)
         pending = _Pending(call, asyncio.get_running_loop().create_future())
-        if pending.size > self._client.options.message_bytes:
-            raise LimitExceededError(
-                f"the call has {pending.size} bytes, a message at most {self._client.options.message_bytes}"
-            )
+        most = self._client.options.message_bytes
+        if pending.size + ENVELOPE_BYTES > most:
+            raise LimitExceededError(f"the call has {pending.size} bytes, a message at most {most}")
         self._pending[call.id] = pending
         self._outbox.append(pending)
         self._wake.set()
@@ -93,22 +95,36 @@ class Pipeline:
                 self._wake.set()
 
     async def _run(self) -> None:
-        failures = 0
-        while not self._closing:
-            try:
-                await self._stream()
-                failures = 0
-            except EchelonError as error:
-                failures += 1
-                delay_s = self._client.options.retry.delay_s(failures, error)
-                if delay_s is None:
-                    self._fail(error)
-                    failures, delay_s = 0, 0.0
+        try:
+            while True:
+                await self._wait_for_work()
+                await self._try_stream()
+        except asyncio.CancelledError:
+            self._over = "the pipeline is closed"
+            raise
+        except Exception as error:
+            self._over = f"the pipeline has ended: {error}"
+            raise
+        finally:
+            self._fail(UnreachableError(self._over), *self._pending.values())
+
+    async def _try_stream(self) -> None:
+        try:
+            await self._stream()
+        except LimitExceededError as error:
+            # One message was too large for the server, and all the others are innocent.
+            self._fail(error, *sorted(self._pending.values(), key=lambda pending: pending.size)[-1:])
+        except EchelonError as error:
+            self._failures += 1
+            delay_s = self._client.options.retry.delay_s(self._failures, error)
+            if delay_s is None:
+                self._failures = 0
+                self._fail(error, *self._pending.values())
+            else:
                 await asyncio.sleep(delay_s)
-            await self._wait_for_work()
 
     async def _wait_for_work(self) -> None:
-        while not self._pending and not self._closing:
+        while not self._pending:
             self._wake.clear()
             await self._wake.wait()
 
@@ -121,8 +137,9 @@ class Pipeline:
         writer = asyncio.create_task(self._write(stream))
         try:
             async for frame in stream:
+                self._failures = 0
                 self._resolve(frame)
-            if self._pending and not self._closing:
+            if self._pending:
                 raise UnreachableError("the server ended the stream with calls unanswered")
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
@@ -159,9 +176,8 @@ class Pipeline:
                 size += pending.size
         return frame
 
-    def _fail(self, error: EchelonError) -> None:
-        for pending in list(self._pending.values()):
+    def _fail(self, error: EchelonError, *failed: _Pending) -> None:
+        for pending in failed:
+            self._pending.pop(pending.call.id, None)
             if not pending.future.done():
                 pending.future.set_exception(error)
-        self._pending.clear()
-        self._outbox.clear()

@@ -6,11 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from echelon.adapters import Outcome
-from echelon.adapters.errors import OutputInvalidError, UnreachableError
+from echelon.adapters.errors import LimitExceededError, OutputInvalidError, UnreachableError
 from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
-from echelon.wire.calls import outcome_from_proto
 from echelon.wire.slices import put_payload
 
 
@@ -25,8 +23,10 @@ class PartSlice:
 
 @dataclass
 class Reassembly:
-    """Collects the events of one stream."""
+    """Collects the events of one stream, `max_bytes` of them at most."""
 
+    max_bytes: int
+    _size: int = 0
     _sequence: int = 0
     _parts: list[content_pb2.Part] = field(default_factory=list)
     _payload: bytearray = field(default_factory=bytearray)
@@ -37,6 +37,9 @@ class Reassembly:
         """Take one event, yield the slice in it; OutputInvalidError where the stream contradicts itself."""
         self._expect(event.sequence == self._sequence and self._outcome is None, "an event is missing or out of place")
         self._sequence += 1
+        self._size += event.ByteSize()
+        if self._size > self.max_bytes:
+            raise LimitExceededError(f"the streamed answer has more than {self.max_bytes} bytes")
         match event.WhichOneof("event"):
             case "part_start":
                 self._start(event.part_start)
@@ -49,11 +52,11 @@ class Reassembly:
             case _:
                 self._expect(False, "an event is of no known kind")
 
-    def outcome(self) -> Outcome:
-        """The whole outcome; UnreachableError where the stream broke off before its end."""
+    def outcome(self) -> pb.Outcome:
+        """The whole outcome, unchecked; UnreachableError where the stream broke off before its end."""
         if self._outcome is None:
             raise UnreachableError("the stream broke off before its final event; nothing of it counts")
-        return outcome_from_proto(self._outcome)
+        return self._outcome
 
     def _start(self, start: pb.PartStart) -> None:
         self._expect(not self._open and start.index == len(self._parts), "a part begins out of place")
@@ -73,7 +76,7 @@ class Reassembly:
         payload = bytes(self._payload)
         whole = self._open and end.size_bytes == len(payload) and end.sha256 == hashlib.sha256(payload).digest()
         self._expect(whole, "a part's size or digest does not fit what came")
-        put_payload(self._parts[-1], payload)
+        self._expect(put_payload(self._parts[-1], payload), "a part's payload is no text, or has no place in it")
         self._open = False
 
     def _end(self, end: pb.StreamEnd) -> None:

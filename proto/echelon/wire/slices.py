@@ -25,8 +25,13 @@ def take_payload(part: content_pb2.Part) -> bytes:
     return payload.encode() if isinstance(payload, str) else payload
 
 
-def put_payload(part: content_pb2.Part, payload: bytes) -> None:
-    """Undo `take_payload`."""
+def put_payload(part: content_pb2.Part, payload: bytes) -> bool:
+    """Undo `take_payload`; False where the payload does not fit the part."""
     field = part.WhichOneof("content") or ""
-    if field in PAYLOADS:
+    if field not in PAYLOADS:
+        return not payload
+    try:
         setattr(getattr(part, field), PAYLOADS[field], payload.decode() if field == "text" else payload)
+    except UnicodeDecodeError:
+        return False
+    return True
