@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 import signal
@@ -28,6 +29,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     run(lambda: pyfuncitem.obj(**arguments))
     return True
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Waits for a condition that nothing announces: `await until(lambda: ...)`."""
+
+    async def wait(ready: Callable[[], bool]) -> None:
+        while not ready():  # noqa: ASYNC110  (see above)
+            await asyncio.sleep(0.002)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

@@ -74,8 +74,8 @@ def gated(serving: Serving, tmp_path: Path) -> Callable[..., Any]:
 
 
 async def until(ready: Callable[[], bool]) -> None:
-    while not ready():
-        await asyncio.sleep(0.002)  # noqa: ASYNC110  (nothing in a server tells this)
+    while not ready():  # noqa: ASYNC110  (nothing in a server tells this)
+        await asyncio.sleep(0.002)
 
 
 async def started(server: Any, calls: int = 1) -> None:
