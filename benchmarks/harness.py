@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Before any test imports onnxruntime itself: see docs/decisions.md.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 
 VENDOR = Path(__file__).parent / "vendor"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -31,6 +33,9 @@ def serve(models: tuple[str, ...], config: Path | None, listen: str | None, trus
     Every model gets a name and an adapter: `--model digits=onnx:digits.yaml`. Logs go to stderr as JSON; one line on
     stdout says when everything is ready. SIGTERM drains and stops.
     """
+    # Until the loop has its own handlers: as process 1 of a container, a signal without a handler is lost.
+    signal.signal(signal.SIGTERM, _stop)
+
     from echelon.adapters.registry import Registry
     from echelon.server import config as configs
 
@@ -57,3 +62,7 @@ def serve(models: tuple[str, ...], config: Path | None, listen: str | None, trus
         await serve_until_stopped(Server(settings, registry, trust=trust), ready)
 
     run(main)
+
+
+def _stop(number: int, frame: object) -> None:
+    sys.exit(0)

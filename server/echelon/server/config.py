@@ -24,6 +24,8 @@ class ModelConfig:
     settings: dict[str, Any] = field(default_factory=dict)
     settings_file: Path | None = None
     """Instead of `settings`."""
+    folder: Path = Path()
+    """What paths in `settings` are relative to; in a file, the file's own folder."""
     max_batch_size: int | None = None
     """Calls of one batch at most; None measures what pays when the model loads."""
     max_delay_ms: float = 0.0
@@ -44,7 +46,7 @@ class ModelConfig:
     def values(self) -> tuple[dict[str, Any], Path]:
         """The plain settings, and the folder that paths in them are relative to."""
         if self.settings_file is None:
-            return self.settings, Path()
+            return self.settings, self.folder
         return read_yaml(self.settings_file), self.settings_file.parent
 
 
@@ -64,7 +66,9 @@ class ServerConfig:
 
 def read(path: Path) -> ServerConfig:
     """The configuration in a YAML file; paths in it are relative to it."""
-    return load(ServerConfig, read_yaml(path), folder=path.parent, where=str(path))
+    config = load(ServerConfig, read_yaml(path), folder=path.parent, where=str(path))
+    here = [model if model.folder != Path() else replace(model, folder=path.parent) for model in config.models]
+    return replace(config, models=here)
 
 
 def from_options(base: ServerConfig, listen: str | None, models: Sequence[str]) -> ServerConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,8 @@ def import_onnxruntime() -> Any:
             f"{' and '.join(installed)} are both installed and overwrite each other; uninstall both, then install one: "
             "pip install 'echelon[onnx]' or 'echelon[onnx-gpu]'"
         )
+    # Its wheels report the names of models, and hashes of their weights, to their maker unless told not to.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:
