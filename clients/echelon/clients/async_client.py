@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from types import TracebackType
@@ -119,7 +119,7 @@ class AsyncClient:
 
     async def stream_generate(
         self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
-    ) -> AsyncIterator[PartSlice | Outcome]:
+    ) -> AsyncGenerator[PartSlice | Outcome]:
         """Slices as they come, and last the whole outcome; nothing counts unless that last one arrives."""
         message = pb.StreamGenerateRequest(call=self.message(model, replace(request, call=Call.GENERATE)))
         whole = Reassembly(self.options.message_bytes)
