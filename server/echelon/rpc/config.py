@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from echelon.adapters.errors import ConfigurationError
@@ -37,6 +38,9 @@ class Limits:
     """Outcomes kept for retries under the same request id."""
     remembered_bytes: int = 256 * MIB
 
+    def __post_init__(self) -> None:
+        _check_positive(self)
+
 
 @dataclass(frozen=True)
 class ListenerConfig:
@@ -54,6 +58,11 @@ class ListenerConfig:
     log_one_in: int = 100
     """Of successful calls, log one in so many; failures are always logged."""
 
+    def __post_init__(self) -> None:
+        _check_positive(self)
+        if not re.fullmatch(r"unix:.+|.+:\d{1,5}", self.listen):
+            raise ValueError(f"listen is {self.listen!r}; write HOST:PORT, or unix:PATH")
+
     def check(self) -> None:
         """Refuse to be public without encryption and authentication."""
         if self.listen.startswith("unix:") or _is_loopback(self.listen):
@@ -64,6 +73,13 @@ class ListenerConfig:
                 f"refusing to listen on {self.listen}, which others can reach, without TLS and authentication; "
                 "set tls, and token_file or tls.client_ca, or listen on 127.0.0.1"
             )
+
+
+def _check_positive(values: Limits | ListenerConfig) -> None:
+    for field_ in fields(values):
+        value = getattr(values, field_.name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+            raise ValueError(f"{field_.name} must be above 0, not {value}")
 
 
 def _is_loopback(listen: str) -> bool:

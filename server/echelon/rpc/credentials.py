@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,23 @@ from echelon.rpc.config import TlsConfig
 
 def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
     """Credentials that follow the files: a rotated certificate serves the next connection."""
-    stamps: list[tuple[int, ...]] = []
+    initial = _configuration(config)
+    stamps = [_stamps(config)]
 
     def fetch() -> Any:
-        stamp = tuple(path.stat().st_mtime_ns for path in _files(config))
-        if stamps and stamps[-1] == stamp:
+        stamp = _stamps(config)
+        if stamp == stamps[-1]:
             return None
         stamps[:] = [stamp]
         return _configuration(config)
 
-    initial = _configuration(config)
     return grpc.dynamic_ssl_server_credentials(
         initial, fetch, require_client_authentication=config.client_ca is not None
     )
 
 
-def _files(config: TlsConfig) -> list[Path]:
-    return [path for path in (config.certificate, config.key, config.client_ca) if path is not None]
+def _stamps(config: TlsConfig) -> list[tuple[int, int, int]]:
+    return [_stamp(path) for path in (config.certificate, config.key, config.client_ca) if path is not None]
 
 
 def _configuration(config: TlsConfig) -> grpc.ServerCertificateConfiguration:
@@ -43,19 +44,21 @@ def _configuration(config: TlsConfig) -> grpc.ServerCertificateConfiguration:
 
 
 class Tokens:
-    """The bearer tokens in a file."""
+    """The bearer tokens in a file, which is read again when it changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = -1
-        self._tokens: tuple[bytes, ...] = ()
-        self._read()
+        try:
+            self._stamp = _stamp(path)
+            self._tokens = _read(path)
+        except OSError as error:
+            raise ConfigurationError(f"cannot read the token file {path}: {error.strerror}") from error
         if not self._tokens:
             raise ConfigurationError(f"the token file {path} holds no token; write one a line")
 
     def check(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Raise AuthMissingError or AuthDeniedError unless the call carries a known token."""
-        self._read()
+        self._follow()
         metadata: Any = context.invocation_metadata()
         given = next((value for key, value in metadata or () if key == "authorization"), None)
         if given is None:
@@ -66,13 +69,19 @@ class Tokens:
         if scheme.lower() != "bearer" or not any(known):
             raise AuthDeniedError("the bearer token is not known here")
 
-    def _read(self) -> None:
-        try:
-            stamp = self._path.stat().st_mtime_ns
+    def _follow(self) -> None:
+        # While the file is away, being rotated, the last tokens count.
+        with suppress(OSError):
+            stamp = _stamp(self._path)
             if stamp != self._stamp:
-                lines = self._path.read_bytes().splitlines()
-                self._tokens = tuple(line.strip() for line in lines if line.strip())
+                self._tokens = _read(self._path)
                 self._stamp = stamp
-        except OSError as error:
-            if not self._tokens:
-                raise ConfigurationError(f"cannot read the token file {self._path}: {error.strerror}") from error
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(path: Path) -> tuple[bytes, ...]:
+    return tuple(line.strip() for line in path.read_bytes().splitlines() if line.strip())

@@ -43,6 +43,7 @@ class Guard:
         self._log = log
         self._tokens = tokens
         self._endless: set[asyncio.Task[Any]] = set()
+        self._cutting = False
 
     def protect(self, service: str, handlers: Mapping[str, Handler], *, endless: bool) -> grpc.GenericRpcHandler:
         """The methods of `service`, each behind the guard; `endless` where its streams end only with their client."""
@@ -51,6 +52,7 @@ class Guard:
 
     def cut(self) -> None:
         """End the endless streams, for which no drain could wait."""
+        self._cutting = True
         for task in self._endless:
             task.cancel()
 
@@ -109,6 +111,8 @@ class Guard:
         task.add_done_callback(self._endless.discard)
 
     async def _fail(self, method: str, started: float, request: Any, context: Context, error: BaseException) -> None:
+        if self._cutting and asyncio.current_task() in self._endless:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
         # Swallowing a cancellation would leak the stream (grpc/grpc #43360); an abort has been mapped already.
         if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | grpc.aio.AbortError):
             raise error

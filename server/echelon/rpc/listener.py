@@ -21,6 +21,7 @@ from echelon.rpc.log import CallLog
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _MAX_METADATA_BYTES = 16 * 1024
+_LAST_WORD_S = 0.2
 
 
 class Listener:
@@ -64,8 +65,9 @@ class Listener:
             else:
                 port = self._server.add_secure_port(listen, server_credentials(self.config.tls))
         except RuntimeError as error:
+            tls = ", or the TLS certificate and key do not fit" if self.config.tls is not None else ""
             raise ConfigurationError(
-                f"cannot listen on {listen}: in use, not allowed, or no address of this machine; "
+                f"cannot listen on {listen}: in use, not allowed, or no address of this machine{tls}; "
                 "choose another with --listen"
             ) from error
         return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
@@ -79,8 +81,11 @@ class Listener:
         await self._health.enter_graceful_shutdown()
         if on_drain is not None:
             on_drain()
+        stopping = asyncio.create_task(self._server.stop(self.config.drain_s))
+        # Who watches health hears of the end before the watch ends.
+        await asyncio.wait({stopping}, timeout=_LAST_WORD_S)
         self.guard.cut()
-        await self._server.stop(self.config.drain_s)
+        await stopping
 
     async def wait(self) -> None:
         """Until the listener has stopped."""

@@ -42,6 +42,8 @@ class ModelConfig:
             raise ValueError("give settings or settings_file, not both")
         if self.max_batch_size is not None and self.max_batch_size < 1:
             raise ValueError("max_batch_size must be at least 1")
+        if self.max_delay_ms < 0 or self.queue_size < 1:
+            raise ValueError("max_delay_ms must be at least 0, and queue_size at least 1")
 
     def values(self) -> tuple[dict[str, Any], Path]:
         """The plain settings, and the folder that paths in them are relative to."""
@@ -73,8 +75,8 @@ def read(path: Path) -> ServerConfig:
 
 def from_options(base: ServerConfig, listen: str | None, models: Sequence[str]) -> ServerConfig:
     """`base` with what the command line adds: `NAME=ADAPTER[:settings.yaml]` for each model."""
-    listener = base.listener if listen is None else replace(base.listener, listen=listen)
     try:
+        listener = base.listener if listen is None else replace(base.listener, listen=listen)
         return ServerConfig(listener, [*base.models, *(_model(text) for text in models)])
     except ValueError as error:
         raise SettingsError(str(error)) from error
@@ -83,6 +85,6 @@ def from_options(base: ServerConfig, listen: str | None, models: Sequence[str]) 
 def _model(text: str) -> ModelConfig:
     name, equals, rest = text.partition("=")
     adapter, _, settings = rest.partition(":")
-    if not equals or not adapter:
+    if not name or not equals or not adapter:
         raise SettingsError(f"--model {text}: must be NAME=ADAPTER or NAME=ADAPTER:settings.yaml")
     return ModelConfig(name, adapter, settings_file=Path(settings) if settings else None)
