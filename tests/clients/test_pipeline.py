@@ -106,7 +106,7 @@ async def test_a_cancelled_call_is_told_to_the_server(serving: Serving, tmp_path
 async def test_cancelling_what_is_not_under_way_does_nothing(serving: Serving) -> None:
     async with serving() as server:
         frame = pb.PipelineRequest(cancel_ids=[7, -1], calls=[call(1, "fine")])
-        (result,) = await results_of(server.listener.address, frame, pb.PipelineRequest(cancel_ids=[1]))
+        (result,) = await results_of(server.listener.address, frame, pb.PipelineRequest(cancel_ids=[2]))
     assert result.outcome.answer.parts[0].text.value == "fine"
 
 
