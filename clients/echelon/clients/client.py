@@ -42,7 +42,7 @@ class Client:
     def close(self) -> None:
         """Give the connection and the thread back."""
         if not self._loop.is_closed():
-            self._wait(self._client.close())
+            self._wait(_close(self._client))
             self._stop()
 
     def _stop(self) -> None:
@@ -89,7 +89,9 @@ class Client:
         finally:
             for future in waiting:
                 future.cancel()
-            self._wait(pipeline.__aexit__(None, None, None))
+            # One that is closed already has ended its pipelines.
+            if not self._loop.is_closed():
+                self._wait(pipeline.__aexit__(None, None, None))
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -105,6 +107,14 @@ class Client:
 
 async def _make(address: str, options: Options | None) -> AsyncClient:
     return AsyncClient(address, options)
+
+
+async def _close(client: AsyncClient) -> None:
+    await client.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _open(client: AsyncClient) -> Pipeline:
