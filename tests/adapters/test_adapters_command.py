@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from echelon.adapters.commands import adapters
 from echelon.adapters.errors import AdapterLoadError, AdapterNotFoundError
 
-ACME = """
+GIZMO = """
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,8 +26,8 @@ class Settings:
     size: int | None = None
     words: list[str] = field(default_factory=list, metadata={"key": "from"})
 
-class Acme(BatchAdapter[Settings]):
-    "Serves Acme's model."
+class Gizmo(BatchAdapter[Settings]):
+    "Serves Gizmo's model."
     def card(self):
         return Card("1", ())
     def language(self, requests):
@@ -36,18 +36,18 @@ class Acme(BatchAdapter[Settings]):
 
 
 @pytest.fixture
-def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def gizmo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A third party's distribution with one adapter that works and one that does not."""
-    installed = tmp_path / "acme_model-2.0.dist-info"
+    installed = tmp_path / "gizmo_model-2.0.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: acme-model\nVersion: 2.0\nSummary: A model.\n"
+        "Metadata-Version: 2.1\nName: gizmo-model\nVersion: 2.0\nSummary: A model.\n"
         'Requires-Dist: echelon>=0.1\nRequires-Dist: ruff; extra == "dev"\n'
     )
-    (installed / "entry_points.txt").write_text("[echelon.adapters]\nacme = acme:Acme\nlost = gone_module:Acme\n")
-    (tmp_path / "acme.py").write_text(ACME)
+    (installed / "entry_points.txt").write_text("[echelon.adapters]\ngizmo = gizmo:Gizmo\nlost = gone_module:Gizmo\n")
+    (tmp_path / "gizmo.py").write_text(GIZMO)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "acme", raising=False)
+    monkeypatch.delitem(sys.modules, "gizmo", raising=False)
     return tmp_path
 
 
@@ -57,44 +57,44 @@ def output_of(*arguments: str) -> str:
     return result.output
 
 
-def test_list_shows_every_adapter_and_what_is_wrong_with_a_broken_one(acme: Path) -> None:
+def test_list_shows_every_adapter_and_what_is_wrong_with_a_broken_one(gizmo: Path) -> None:
     lines = output_of("list").splitlines()
     assert lines[0].split() == ["NAME", "DISTRIBUTION", "VERSION", "ENTRY", "POINT", "STATE"]
-    assert any(line.split() == ["acme", "acme-model", "2.0", "acme:Acme", "ok"] for line in lines)
+    assert any(line.split() == ["gizmo", "gizmo-model", "2.0", "gizmo:Gizmo", "ok"] for line in lines)
     (lost,) = [line for line in lines if line.startswith("lost")]
     assert lost.endswith("broken: its module 'gone_module' is not installed")
-    assert "acme" not in sys.modules
+    assert "gizmo" not in sys.modules
 
 
-def test_list_as_json_says_the_same(acme: Path) -> None:
+def test_list_as_json_says_the_same(gizmo: Path) -> None:
     listed = {entry["name"]: entry for entry in json.loads(output_of("list", "--json"))}
-    assert listed["acme"] == {
-        "name": "acme",
-        "distribution": "acme-model",
+    assert listed["gizmo"] == {
+        "name": "gizmo",
+        "distribution": "gizmo-model",
         "version": "2.0",
-        "entry_point": "acme:Acme",
+        "entry_point": "gizmo:Gizmo",
         "problem": "",
     }
     assert "gone_module" in listed["lost"]["problem"]
 
 
-def test_show_imports_nothing_of_a_third_party_unless_trusted(acme: Path) -> None:
-    output = output_of("show", "acme")
-    assert "acme-model 2.0" in output
+def test_show_imports_nothing_of_a_third_party_unless_trusted(gizmo: Path) -> None:
+    output = output_of("show", "gizmo")
+    assert "gizmo-model 2.0" in output
     assert "A model." in output
     assert "echelon>=0.1" in output
     assert "ruff" not in output
     assert "--trust" in output
     assert "weights" not in output
-    assert "acme" not in sys.modules
+    assert "gizmo" not in sys.modules
 
 
-def test_show_with_trust_tells_calls_and_settings(acme: Path) -> None:
-    output = output_of("show", "acme", "--trust")
-    assert "Serves Acme's model." in output
+def test_show_with_trust_tells_calls_and_settings(gizmo: Path) -> None:
+    output = output_of("show", "gizmo", "--trust")
+    assert "Serves Gizmo's model." in output
     assert "Calls: language" in output
     assert ["weights", "Path", "required"] in [line.split() for line in output.splitlines()]
-    shown = json.loads(output_of("show", "acme", "--trust", "--json"))
+    shown = json.loads(output_of("show", "gizmo", "--trust", "--json"))
     assert shown["calls"] == ["language"]
     assert shown["settings"] == [
         {"key": "weights", "type": "Path", "required": True, "default": None},
@@ -110,10 +110,10 @@ def test_show_of_ours_needs_no_trust() -> None:
     assert shown["settings"] == [{"key": "text", "type": "str", "required": False, "default": "-"}]
 
 
-def test_show_of_a_broken_or_unknown_adapter_is_an_error(acme: Path) -> None:
+def test_show_of_a_broken_or_unknown_adapter_is_an_error(gizmo: Path) -> None:
     with pytest.raises(AdapterLoadError, match="gone_module"):
         output_of("show", "lost")
-    with pytest.raises(AdapterNotFoundError, match="did you mean 'acme'"):
+    with pytest.raises(AdapterNotFoundError, match="did you mean 'gizmo'"):
         output_of("show", "acne")
 
 
