@@ -114,7 +114,7 @@ def test_show_of_a_broken_or_unknown_adapter_is_an_error(gizmo: Path) -> None:
     with pytest.raises(AdapterLoadError, match="gone_module"):
         output_of("show", "lost")
     with pytest.raises(AdapterNotFoundError, match="did you mean 'gizmo'"):
-        output_of("show", "acne")
+        output_of("show", "gizmos")
 
 
 def test_the_real_command_lists_without_numpy() -> None:
