@@ -153,7 +153,8 @@ def _output(problem: Problem) -> dict[str, Any]:
 def _write_graph(network: Network, branch: str, path: Path) -> None:
     graph = Graph(network, branch).eval()
     words = torch.zeros(2, WORDS, dtype=torch.int64)
-    inputs, names = (words,), ["words"]
+    inputs: tuple[Tensor, ...] = (words,)
+    names = ["words"]
     if branch in CONTENT:
         inputs, names = (words, CONTENT[branch][1]), ["words", CONTENT[branch][0]]
     with torch.no_grad():

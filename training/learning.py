@@ -34,7 +34,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Learned:
-    """A network as it was when its mean validation loss was lowest."""
+    """A network at some step, with its validation losses."""
 
     network: Network
     losses: dict[str, float]
@@ -51,27 +51,29 @@ def network_for(lessons: list[Lesson], vocabulary: int) -> Network:
     return Network(heads, vocabulary)
 
 
-def learn(lessons: list[Lesson], vocabulary: int, plan: Plan, seed: int) -> Learned:
-    """Each step takes one batch of every problem; the losses count alike."""
+def learn(lessons: list[Lesson], vocabulary: int, plan: Plan, seed: int) -> tuple[Learned, Learned]:
+    """Each step takes one batch of every problem; the losses count alike.
+
+    Gives the network as it was when its mean validation loss was lowest, and as it is in the end.
+    """
     torch.manual_seed(seed)
     network = network_for(lessons, vocabulary)
     optimizer = torch.optim.AdamW(network.parameters(), plan.rate, weight_decay=plan.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, plan.steps, pct_start=0.15)
-    best = Learned(network, {"": float("inf")})
+    best = now = Learned(network, {"": float("inf")})
     for step in range(1, plan.steps + 1):
         network.train()
         optimizer.zero_grad()
         for lesson in lessons:
             rows = torch.randint(len(lesson.train), (plan.batch,))
             loss(network, lesson.problem, lesson.train[rows]).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0 * len(lessons) ** 0.5)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), len(lessons) ** 0.5)
         optimizer.step()
         schedule.step()
         if step % plan.look == 0:
-            now = losses(network, lessons)
-            if sum(now.values()) < sum(best.losses.values()):
-                best = Learned(copy.deepcopy(network), now)
-    return best
+            now = Learned(copy.deepcopy(network), losses(network, lessons))
+            best = min(best, now, key=lambda learned: learned.loss)
+    return best, now
 
 
 def loss(network: Network, problem: Problem, data: Data) -> torch.Tensor:

@@ -159,6 +159,7 @@ class Audio(nn.Module):
 
     def __init__(self, heads: set[str]) -> None:
         super().__init__()
+        self.waves: Tensor
         self.register_buffer("waves", fourier(self.WINDOW, self.BINS))
         self.trunk = nn.ModuleList([nn.Conv1d(inputs, WIDTH, 3, 1, 1) for inputs in (self.BINS, WIDTH, WIDTH)])
         self.tune = Tune(WIDTH)

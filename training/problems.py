@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from echelon.adapters import Audio, Boxes, Image, Mask, PointCloud, Text, Video
+from echelon.adapters import Audio, Box, Boxes, Choice, Image, Mask, Number, Part, PointCloud, Text, Video
+from echelon.adapters.calls import PartT
 from echelon.scorer.suites.starter import TASKS, Example, Split, StarterTask
 from echelon.scorer.suites.starter.audio import NOTES
 
@@ -62,7 +63,7 @@ def load(problem: Problem, split: Split, vocabulary: dict[str, int]) -> Data:
     examples = [problem.starter.example(index, seed=SEED, split=split) for index in range(EXAMPLES[split])]
     words = np.stack([ids(problem.instruction(example), vocabulary, WORDS) for example in examples])
     target = np.stack([problem.target(example) for example in examples])
-    content = ()
+    content: tuple[Array, ...] = ()
     if problem.branch == "words":
         content = (np.stack([ids(said(example), vocabulary, TEXT_LENGTH) for example in examples]),)
     elif problem.content:
@@ -95,50 +96,50 @@ def padded(values: list[int], length: int) -> NDArray[np.int64]:
 
 
 def said(example: Example) -> str:
-    part = example.parts[0]
-    assert isinstance(part, Text)
-    return part.value
+    return sure(Text, example.parts[0]).value
+
+
+def sure(part_type: type[PartT], part: Part) -> PartT:
+    assert isinstance(part, part_type)
+    return part
 
 
 def bytes_of(text: str, length: int) -> NDArray[np.int64]:
     return padded([value + 2 for value in text.encode()], length)
 
 
-def pixels(part: object) -> NDArray[np.float32]:
+def pixels(part: Part) -> NDArray[np.float32]:
     assert isinstance(part, Image | Video)
-    return part.array().astype(np.float32) / 255
+    return part.array().astype(np.float32) / np.float32(255)
 
 
-def sound(part: object) -> NDArray[np.float32]:
-    assert isinstance(part, Audio)
-    return part.array()[0][:, 0]
+def sound(part: Part) -> NDArray[np.float32]:
+    return sure(Audio, part).array()[0][:, 0]
 
 
-def points(part: object) -> NDArray[np.float32]:
-    assert isinstance(part, PointCloud)
-    return part.array()
+def points(part: Part) -> Array:
+    return sure(PointCloud, part).array()
 
 
 def label(task_id: str) -> Callable[[Example], Array]:
     labels = next(starter.task.labels for starter in TASKS if starter.task.id == task_id)
-    return lambda example: np.array(labels.index(example.reference.label))
+    return lambda example: np.array(labels.index(sure(Choice, example.reference).label))
 
 
 def number(example: Example) -> Array:
-    return np.array([example.reference.value / 1000], np.float32)
+    return np.array([sure(Number, example.reference).value / 1000], np.float32)
 
 
 def mask(example: Example) -> Array:
-    assert isinstance(example.reference, Mask)
-    return example.reference.array().astype(np.int64)
+    return sure(Mask, example.reference).array().astype(np.int64)
 
 
 def cells(example: Example) -> Array:
     """For each of 8 x 8 cells: whose middle lies there (a label plus one, or 0), and its corners from 0 to 1."""
-    assert isinstance(example.reference, Boxes)
     grid = np.zeros((64, 5), np.float32)
     labels = ("circle", "square", "triangle")
-    for box in example.reference.boxes:
+    for box in sure(Boxes, example.reference).boxes:
+        assert isinstance(box, Box)
         corners = np.array([box.x_min, box.y_min, box.x_max, box.y_max]) / 32
         column, row = (int((corners[side] + corners[side + 2]) * 4) for side in (0, 1))
         grid[row * 8 + column] = [labels.index(box.label) + 1, *corners]
@@ -146,7 +147,7 @@ def cells(example: Example) -> Array:
 
 
 def note_names(example: Example) -> Array:
-    return padded([list(NOTES).index(name) + 2 for name in example.reference.value.split()], 5)
+    return padded([list(NOTES).index(name) + 2 for name in sure(Text, example.reference).value.split()], 5)
 
 
 def entropy(head: str, blind: float) -> Callable[[Answers, Tensor], Tensor]:
@@ -179,24 +180,24 @@ def chamfer(answers: Answers, target: Tensor) -> Tensor:
     return (far.amin(1).mean() + far.amin(2).mean()) / 0.8
 
 
-def first(read: Callable[[object], Array]) -> Callable[[Example], Array]:
+def first(read: Callable[[Part], Array]) -> Callable[[Example], Array]:
     return lambda example: read(example.parts[0])
 
 
-def reference(read: Callable[[object], Array]) -> Callable[[Example], Array]:
+def reference(read: Callable[[Part], Array]) -> Callable[[Example], Array]:
     return lambda example: read(example.reference)
 
 
-def image(part: object) -> Array:
+def image(part: Part) -> Array:
     return pixels(part)[None]
 
 
-def film(part: object) -> Array:
+def film(part: Part) -> Array:
     return pixels(part)[:, None]
 
 
-def text_bytes(length: int) -> Callable[[object], Array]:
-    return lambda part: bytes_of(part.value, length)
+def text_bytes(length: int) -> Callable[[Part], Array]:
+    return lambda part: bytes_of(sure(Text, part).value, length)
 
 
 PROBLEMS = [

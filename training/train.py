@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 import yaml
 from exporting import digest, export
-from learning import Learned, Lesson, Plan, learn
+from learning import Lesson, Plan, learn
 from problems import PROBLEMS, Problem, load, vocabulary_of
 from scoring import score
 
+from echelon.scorer.metrics.registry import metric
 from echelon.scorer.sigmas import sigma
 from echelon.scorer.suites.starter import Split
 from echelon.scorer.suites.suite import Paradigm
@@ -83,24 +84,42 @@ def train(stages: set[str]) -> None:
 
 
 def specialists(lessons: list[Lesson], vocabulary: dict[str, int]) -> None:
-    """One network a task, the better of two seeds on validation data; ends with a manifest of their digests."""
-    folder = MODELS / "specialists"
+    """One network a task, the best of its tries on validation data; ends with a manifest of their digests."""
+    folder, manifest = MODELS / "specialists", {}
     shutil.rmtree(folder, ignore_errors=True)
-    manifest = {}
     for lesson in lessons:
-        problem, started = lesson.problem, time.monotonic()
-        tries = {seed: learn([lesson], len(vocabulary) + 2, PLAN, seed) for seed in SPECIALIST_SEEDS}
-        seed = min(tries, key=lambda seed: tries[seed].loss)
-        description = f"Does one task: {problem.starter.task.title.lower()}."
-        write([problem], tries[seed], vocabulary, folder / problem.id, description)
-        manifest[problem.id] = {
-            "seed": seed,
-            "validation_losses": {str(seed): round(learned.loss, 4) for seed, learned in tries.items()},
-            "digest": digest(folder / problem.id),
+        started = time.monotonic()
+        tried = tries(lesson, vocabulary)
+        best = choose(lesson.problem, tried)
+        shutil.copytree(BUILD / "tries" / lesson.problem.id / best, folder / lesson.problem.id)
+        manifest[lesson.problem.id] = {
+            "kept": best,
+            "validation_scores": {name: round(reached, 4) for name, reached in tried.items()},
+            "digest": digest(folder / lesson.problem.id),
         }
-        print(f"{problem.id}: {manifest[problem.id]} in {time.monotonic() - started:.0f} s", flush=True)
+        print(f"{lesson.problem.id}: {manifest[lesson.problem.id]} in {time.monotonic() - started:.0f} s", flush=True)
     (folder / "bundle.yaml").write_text(yaml.safe_dump(bundle(), sort_keys=False))
     (BUILD / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def tries(lesson: Lesson, vocabulary: dict[str, int]) -> dict[str, float]:
+    """The validation score of a specialist from each seed, at its lowest loss and in the end."""
+    problem, reached = lesson.problem, {}
+    description = f"Does one task: {problem.starter.task.title.lower()}."
+    for seed in SPECIALIST_SEEDS:
+        lowest, last = learn([lesson], len(vocabulary) + 2, PLAN, seed)
+        for name, learned in ((f"seed-{seed}-lowest-loss", lowest), (f"seed-{seed}-last-step", last)):
+            folder = BUILD / "tries" / problem.id / name
+            export(learned.network, [problem], vocabulary, folder, description=description)
+            reached[name] = score(folder, [problem])[problem.id]
+    return reached
+
+
+def choose(problem: Problem, tried: dict[str, float]) -> str:
+    """The name of the best try, by the task's own metric."""
+    task = problem.starter.task
+    better = max if metric(task.metric, task.worst, task.labels).higher_is_better else min
+    return better(tried, key=lambda name: tried[name])
 
 
 def bundle() -> dict[str, object]:
@@ -117,12 +136,13 @@ def generalists(lessons: list[Lesson], vocabulary: dict[str, int]) -> None:
     for name, paradigms in GENERALISTS.items():
         started = time.monotonic()
         own = [lesson for lesson in lessons if lesson.problem in tasks_of(name)]
-        learned = learn(own, len(vocabulary) + 2, PLAN, GENERALIST_SEED)
+        learned, _ = learn(own, len(vocabulary) + 2, PLAN, GENERALIST_SEED)
         folder = MODELS / f"generalist-{name}"
         shutil.rmtree(folder, ignore_errors=True)
         kinds = " and ".join(sorted(paradigms))
         description = f"One network for {len(own)} tasks, trained on {kinds} together."
-        write([lesson.problem for lesson in own], learned, vocabulary, folder, description)
+        problems = [lesson.problem for lesson in own]
+        export(learned.network, problems, vocabulary, folder, description=description)
         rounded = {task: round(loss, 4) for task, loss in learned.losses.items()}
         print(f"{name}: {rounded} in {time.monotonic() - started:.0f} s", flush=True)
 
@@ -163,12 +183,6 @@ def ship() -> None:
 
 def tasks_of(generalist: str) -> list[Problem]:
     return [problem for problem in PROBLEMS if problem.starter.task.paradigm in GENERALISTS[generalist]]
-
-
-def write(
-    problems: list[Problem], learned: Learned, vocabulary: dict[str, int], folder: Path, description: str
-) -> None:
-    export(learned.network, problems, vocabulary, folder, description=description)
 
 
 if __name__ == "__main__":
