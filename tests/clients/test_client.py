@@ -235,3 +235,13 @@ def test_models_lists_what_a_server_holds(address: str) -> None:
     assert models_of(address) == "parrot  ready     comprehend, generate, language    Repeats what it hears.\n"
     (model,) = json.loads(models_of(address, "--json"))
     assert (model["name"], model["state"], model["version"]) == ("parrot", "ready", "7")
+
+
+def test_health_is_an_exit_code(address: str) -> None:
+    def health(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "echelon.cli", "health", *arguments]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        return run.returncode, run.stdout + run.stderr
+
+    assert health(address) == health(address, "parrot") == (0, "serving\n")
+    assert health(address, "nobody") == (1, f"error: the server at {address} holds no model 'nobody'\n")

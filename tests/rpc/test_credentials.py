@@ -228,3 +228,9 @@ async def test_a_public_address_with_tls_and_tokens_is_served(
         options = Options(tls=Tls(authority("authority")), token=TOKEN)
         async with AsyncClient(f"127.0.0.1:{port}", options) as client:
             assert await client.models()
+
+
+@pytest.mark.parametrize("address", ["models.example:443", "10.0.0.1:1", "dns:///models.example:443"])
+async def test_a_client_sends_no_token_in_the_clear_to_another_machine(address: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="refusing to send a token"):
+        AsyncClient(address, Options(token=TOKEN))

@@ -246,6 +246,30 @@ async def test_undecodable_bytes_are_refused_and_harm_nobody(serving: Serving) -
             assert text_of(await client.ask("parrot", said("fine"))) == "fine"
 
 
+async def test_a_message_that_grows_when_it_is_unpacked_is_refused(serving: Serving) -> None:
+    large = pb.ComprehendRequest(call=pb.Call(model="parrot", instruction="x" * 60_000))
+    options = (("grpc.default_compression_algorithm", int(grpc.Compression.Gzip)),)
+    async with (
+        serving(limits={"message_bytes": 50_000}) as server,
+        grpc.aio.insecure_channel(server.listener.address, options) as channel,
+    ):
+        stub: Any = pb_grpc.ModelServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError, match="larger than max") as caught:
+            await stub.Comprehend(large, compression=grpc.Compression.Gzip)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        large.call.instruction = "x" * 40_000
+        assert await stub.Comprehend(large, compression=grpc.Compression.Gzip)
+
+
+async def test_fields_of_a_newer_peer_are_passed_over(serving: Serving) -> None:
+    known = pb.ComprehendRequest(call=pb.Call(model="parrot", instruction="known")).SerializeToString()
+    async with serving() as server, grpc.aio.insecure_channel(server.listener.address) as channel:
+        raw: Any = channel.unary_unary("/echelon.v1.ModelService/Comprehend")
+        # Field 1000, of bytes.
+        answer = pb.ComprehendResponse.FromString(await raw(known + b"\xc2\x3e\x0anewer news"))
+    assert answer.outcome.answer.parts[0].text.value == "known"
+
+
 async def test_a_call_knows_its_deadline(serving: Serving) -> None:
     async with serving() as server, AsyncClient(server.listener.address) as client:
         assert 40 < number_of(await client.ask("parrot", said("deadline"), timeout_s=50)) < 51

@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 
 from echelon.adapters.errors import AdapterFailedError, ConfigurationError, EchelonError
+from echelon.rpc.config import is_local
 
 MIB = 1 << 20
 
@@ -60,12 +61,14 @@ class Options:
 
     tls: Tls | None = None
     token: str = ""
-    """Bearer token; sent only over TLS, a unix socket or loopback by whoever sets it."""
+    """Bearer token; never sent in the clear to another machine."""
     retry: Retry = Retry()
     message_bytes: int = 64 * MIB
 
     def channel(self, address: str) -> grpc.aio.Channel:
         """A channel to `address`; connects on first use."""
+        if self.token and self.tls is None and not is_local(address):
+            raise ConfigurationError(f"refusing to send a token to {address} in the clear; use TLS")
         options: list[tuple[str, int | str]] = [
             ("grpc.max_receive_message_length", self.message_bytes),
             ("grpc.max_send_message_length", self.message_bytes),

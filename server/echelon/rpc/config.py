@@ -65,7 +65,7 @@ class ListenerConfig:
 
     def check(self) -> None:
         """Refuse to be public without encryption and authentication."""
-        if self.listen.startswith("unix:") or _is_loopback(self.listen):
+        if is_local(self.listen):
             return
         authenticated = self.token_file is not None or (self.tls is not None and self.tls.client_ca is not None)
         if self.tls is None or not authenticated:
@@ -82,8 +82,11 @@ def _check_positive(values: Limits | ListenerConfig) -> None:
             raise ValueError(f"{field_.name} must be above 0, not {value}")
 
 
-def _is_loopback(listen: str) -> bool:
-    host = listen.rpartition(":")[0].strip("[]")
+def is_local(address: str) -> bool:
+    """Whether what goes to `address` stays on this machine."""
+    if address.startswith("unix:"):
+        return True
+    host = address.removeprefix("dns:///").rpartition(":")[0].strip("[]")
     if host == "localhost":
         return True
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from time import perf_counter
 
@@ -28,7 +29,7 @@ class Pipeline:
         self._context = context
         self._peer = peer
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._results: list[pb.PipelineResult] = []
+        self._results: deque[tuple[pb.PipelineResult, int]] = deque()
         self._unsent_bytes = 0
         self._ready = asyncio.Event()
         self._sent = asyncio.Event()
@@ -82,8 +83,9 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001  (a bug of ours, shown as an incident and to this call alone)
             result.status.CopyFrom(to_status(self._guard.incident(error)))
         self._running.pop(call.id, None)
-        self._results.append(result)
-        self._unsent_bytes += result.ByteSize()
+        size = result.ByteSize()
+        self._results.append((result, size))
+        self._unsent_bytes += size
         self._ready.set()
 
     async def _outcome(self, call: pb.PipelineCall) -> pb.Outcome:
@@ -97,17 +99,16 @@ class Pipeline:
             await self._ready.wait()
             self._ready.clear()
             while self._results:
-                frame = pb.PipelineResponse(results=self._frame())
+                frame, size = self._frame()
                 await self._context.write(frame)
-                self._unsent_bytes -= sum(result.ByteSize() for result in frame.results)
+                self._unsent_bytes -= size
                 self._sent.set()
 
-    def _frame(self) -> list[pb.PipelineResult]:
-        size = count = 0
-        for result in self._results:
-            size += result.ByteSize()
-            if count and size > FRAME_BYTES:
-                break
-            count += 1
-        frame, self._results = self._results[:count], self._results[count:]
-        return frame
+    def _frame(self) -> tuple[pb.PipelineResponse, int]:
+        """What leaves together, and its size."""
+        frame, size = pb.PipelineResponse(), 0
+        while self._results and (not size or size + self._results[0][1] <= FRAME_BYTES):
+            result, result_size = self._results.popleft()
+            frame.results.append(result)
+            size += result_size
+        return frame, size
