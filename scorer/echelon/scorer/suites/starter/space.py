@@ -152,7 +152,7 @@ TASKS = (
             output=(Kind.POINT_CLOUD,),
             extractor="points",
             metric="chamfer",
-            chance=0.67,
+            chance=0.57,
             worst=2.0,
         ),
         completion,
