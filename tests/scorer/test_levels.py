@@ -116,7 +116,9 @@ def test_a_tie_passes_the_gate_in_either_direction() -> None:
 def test_a_task_without_a_sota_counts_at_level_2_only() -> None:
     found = of("2025", result(80, None), result(60, None, G))
     assert (found.s2, found.s3, found.level) == (70, 0, 2)
-    assert any("2 tasks are without a sota" in note for note in found.notes)
+    assert "no task has a sota, so none can be won" in found.notes
+    some = of("2025", result(80, None), result(60, 50, G))
+    assert any("1 task is without a sota and cannot be won" in note for note in some.notes)
 
 
 def test_an_incomplete_task_counts_0_and_is_named() -> None:

@@ -139,7 +139,7 @@ def _notes(edition: str, tasks: Sequence[TaskResult], reached: int, composition:
     if incomplete:
         yield f"{_tasks(len(incomplete))} incomplete and 0 until the run is resumed: {', '.join(incomplete)}"
     without_sota = [task.task.id for task in tasks if task.sota is None]
-    if len(without_sota) == len(tasks):
+    if tasks and len(without_sota) == len(tasks):
         yield "no task has a sota, so none can be won"
     elif without_sota:
         yield f"{_tasks(len(without_sota))} without a sota and cannot be won: {', '.join(without_sota)}"
