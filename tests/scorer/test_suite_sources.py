@@ -27,6 +27,7 @@ import json, os, pathlib
 class Mine:
     title = "Mine"
     description = "A third party's."
+    version = "3"
 
     def build(self, folder, *, samples, seed):
         text = {{"kind": "text", "value": str(seed)}}
@@ -78,8 +79,19 @@ def test_a_named_suite_is_built_once_for_each_size_and_seed(install: Install, tm
     for _ in range(2):
         assert ids(open_suite("mine", samples=3, seed=1, cache=cache)) == ("0", "1", "2")
     open_suite("mine", samples=3, seed=2, cache=cache)
-    assert sorted(path.name for path in cache.iterdir()) == ["mine-3-1-1.2", "mine-3-2-1.2"]
+    assert sorted(path.name for path in cache.iterdir()) == ["mine-3-1-3", "mine-3-2-3"]
     assert (tmp_path / "builds").read_text().count("built") == 2
+
+
+def test_a_source_of_another_version_is_built_anew(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install()
+    cache = tmp_path / "cache"
+    open_suite("mine", samples=1, cache=cache)
+    monkeypatch.setattr(type(Sources.installed().load("mine")), "version", "4")
+    open_suite("mine", samples=1, cache=cache)
+    assert sorted(path.name for path in cache.iterdir()) == ["mine-1-0-3", "mine-1-0-4"]
 
 
 def test_a_folder_is_opened_where_it_stands(install: Install, tmp_path: Path) -> None:
@@ -126,8 +138,13 @@ def test_a_name_that_two_distributions_declare_is_refused_and_both_are_told(inst
         ("import nothing_of_that_name", "failed to load: ModuleNotFoundError"),
         ("Mine = 3", "failed to load: TypeError"),
         ("class Mine: pass", "has no method build"),
-        ("class Mine:\n def build(self, folder, **_): raise KeyError('x')", "'mine' failed to build: KeyError: 'x'"),
-        ("class Mine:\n def build(self, folder, **_): pass", "it has no suite.yaml"),
+        ("class Mine:\n def build(self, folder, **_): pass", 'needs a class attribute like version = "1"'),
+        ("class Mine:\n version = '../1'\n def build(self, folder, **_): pass", "needs a class attribute like version"),
+        (
+            "class Mine:\n version = '1'\n def build(self, folder, **_): raise KeyError('x')",
+            "'mine' failed to build: KeyError: 'x'",
+        ),
+        ("class Mine:\n version = '1'\n def build(self, folder, **_): pass", "it has no suite.yaml"),
     ],
 )
 def test_a_broken_source_says_what_is_wrong_and_leaves_nothing_behind(
@@ -158,7 +175,7 @@ def test_a_build_goes_into_an_empty_folder_only(install: Install, tmp_path: Path
 
 def test_something_else_in_the_caches_place_is_told_and_kept(install: Install, tmp_path: Path) -> None:
     install()
-    taken = tmp_path / "mine-1-0-1.2"
+    taken = tmp_path / "mine-1-0-3"
     taken.mkdir()
     (taken / "notes.txt").write_text("not a suite")
     with pytest.raises(ConfigurationError, match=r"cannot put the suite at .*mine-1-0-1\.2"):
@@ -192,7 +209,7 @@ def test_two_processes_that_build_at_once_both_get_a_whole_suite(install: Instal
     assert [process.returncode for process in running] == [0, 0]
     assert len(printed) == 1
     assert printed.pop().endswith(" 500\n")
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["mine-500-0-1.2"]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["mine-500-0-3"]
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path) -> None:

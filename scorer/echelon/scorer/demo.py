@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,16 +13,18 @@ from typing import Any
 
 from echelon.adapters.errors import EchelonError
 from echelon.clients import Target
-from echelon.scorer.assessment import Assignment, assess
+from echelon.scorer.asking import Pace
+from echelon.scorer.assessment import Assignment, carry_out
 from echelon.scorer.progress import Silence
 from echelon.scorer.results import RunResult, Sota
-from echelon.scorer.runner import Pace
 from echelon.scorer.sota import from_run
 from echelon.scorer.store import Store
+from echelon.scorer.stored import result_of
 from echelon.scorer.suites.answers import write_answers
 from echelon.scorer.suites.folder import FolderSuite
 
 REFERENCE = "specialists"
+_STOPS_WITHIN_S = 60
 
 
 class DemoError(EchelonError):
@@ -111,10 +111,10 @@ class Demo:
     async def _assess(self, address: str, exhibit: Exhibit, sota: dict[str, Sota] | None) -> RunResult:
         target = Target(address, exhibit.name)
         assignment = Assignment(self.suite, target, sota=sota, pace=Pace(patience_s=30))
-        result, reason = await assess(assignment, self.store, Silence())
+        record, reason = await carry_out(assignment, self.store, Silence())
         if reason:
             raise DemoError(f"{exhibit.name}: {reason}")
-        return result
+        return result_of(self.suite, record, self.store)
 
 
 @contextmanager
@@ -125,19 +125,28 @@ def _serving(models: tuple[Exhibit, ...], folder: Path) -> Iterator[str]:
     config.write_text(json.dumps({"listener": {"listen": "127.0.0.1:0"}, "models": served}, indent=2))
     command = [sys.executable, "-m", "echelon.cli", "serve", "--config", str(config), "--log-level", "warning"]
     log = folder / "server.log"
-    with log.open("w") as errors:
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment())
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child,
+    ):
         try:
-            assert child.stdout is not None
-            line = child.stdout.readline()
-            address = line.rpartition(" on ")[2].strip()
-            if not address:
-                raise DemoError(f"the server did not start: {log.read_text()[-2000:]}")
-            yield address
+            yield _address(child, log)
         finally:
-            child.send_signal(signal.SIGTERM)
-            child.wait(60)
+            _stop(child)
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+def _address(child: subprocess.Popen[str], log: Path) -> str:
+    """Where the server listens; it says so in its first line."""
+    said = child.stdout.readline() if child.stdout is not None else ""
+    address = said.rpartition(" on ")[2].strip()
+    if not address:
+        raise DemoError(f"the server did not start: {log.read_text()[-2000:]}")
+    return address
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    child.terminate()
+    try:
+        child.wait(_STOPS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        child.kill()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from math import fsum, isfinite, sqrt
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from echelon.adapters import Card
+from echelon.adapters.errors import ConfigurationError
 from echelon.scorer.extract import InvalidAnswer, extract, extractor
 from echelon.scorer.levels import EDITIONS, gate_won, level, sigma
 from echelon.scorer.metrics.metric import Metric, Stats
@@ -18,11 +18,8 @@ from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.scorer.results import RunResult, Sota, TaskResult, ViewedSample
 from echelon.scorer.suites.suite import Sample, Suite, Task
 
-T = TypeVar("T")
-
 VIEWED = 3
 """Samples of each task that the report shows."""
-_CHUNK = 256
 _BLOCKS = 20
 _CLEARLY = 3.58
 """Standard errors above chance: the upper 0.1 % point of Student's t with 19 degrees of freedom."""
@@ -31,8 +28,8 @@ _CLEARLY = 3.58
 class Outcomes(Protocol):
     """Where a run's outcomes come from."""
 
-    def outcomes(self, run: str, task: str, samples: Sequence[str]) -> dict[str, SampleOutcome]:
-        """The outcomes there are for these samples, by sample."""
+    def outcomes(self, run: str, task: str, samples: Sequence[str]) -> Iterator[SampleOutcome | None]:
+        """The outcome of each of these samples, in their order; None where there is none yet."""
         ...
 
     def tried(self, run: str, task: str) -> set[str]:
@@ -68,7 +65,7 @@ class Evaluation:
 def evaluate(evaluation: Evaluation, journal: Outcomes, sota: Mapping[str, Sota], *, viewed: int = VIEWED) -> RunResult:
     """The result of a run as far as it has come."""
     tasks = tuple(_task_result(evaluation, journal, task, sota.get(task.id), viewed) for task in evaluation.tasks)
-    scope = evaluation.suite.info.label
+    scope = _scope(evaluation)
     return RunResult(
         run_id=evaluation.run,
         suite=evaluation.suite.info,
@@ -81,8 +78,16 @@ def evaluate(evaluation: Evaluation, journal: Outcomes, sota: Mapping[str, Sota]
     )
 
 
+def _scope(evaluation: Evaluation) -> str:
+    """What the levels are over: a part of a suite must not pass for the whole."""
+    label, chosen, all_tasks = evaluation.suite.info.label, len(evaluation.tasks), len(evaluation.suite.tasks)
+    return label if chosen == all_tasks else f"{chosen} of the {all_tasks} tasks of {label}"
+
+
 def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, viewed: int) -> TaskResult:
     measure = metric(task.metric, task.worst, task.labels)
+    metric_id = f"{measure.id}|{extractor(task.extractor).id}"
+    _check_comparable(task, metric_id, sota)
     if task.id in evaluation.unsupported:
         samples = len(evaluation.suite.sample_ids(task))
         tally = _Tally(counts=Counter({State.UNSUPPORTED: samples}), samples=samples)
@@ -93,7 +98,7 @@ def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: So
     up = measure.higher_is_better
     return TaskResult(
         task=task,
-        metric_id=f"{measure.id}|{extractor(task.extractor).id}",
+        metric_id=metric_id,
         higher_is_better=up,
         unit=measure.unit,
         sample_count=tally.samples,
@@ -108,6 +113,14 @@ def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: So
     )
 
 
+def _check_comparable(task: Task, metric_id: str, sota: Sota | None) -> None:
+    if sota is not None and sota.metric_id and sota.metric_id != metric_id:
+        raise ConfigurationError(
+            f"task {task.id}: the sota from {sota.source} was measured with {sota.metric_id}, this Echelon measures "
+            f"with {metric_id}; name the reference run again with --sota, and it is measured anew"
+        )
+
+
 def _sigmas(task: Task, score: float | None) -> dict[str, float]:
     if score is None:
         return {}
@@ -116,19 +129,16 @@ def _sigmas(task: Task, score: float | None) -> dict[str, float]:
 
 def _tally(evaluation: Evaluation, journal: Outcomes, task: Task, measure: Metric, viewed: int) -> _Tally:
     tally = _Tally()
-    tried: set[str] | None = None
-    for samples in _chunked(evaluation.suite.samples(task), _CHUNK):
-        found = journal.outcomes(evaluation.run, task.id, [sample.id for sample in samples])
-        for sample in samples:
-            tally.samples += 1
-            outcome = found.get(sample.id)
-            if outcome is None:
-                if tried is None:
-                    tried = journal.tried(evaluation.run, task.id)
-                if sample.id in tried:
-                    tally.counts[State.UNAVAILABLE] += 1
-                continue
+    suite, run = evaluation.suite, evaluation.run
+    tried = journal.tried(run, task.id)
+    outcomes = journal.outcomes(run, task.id, suite.sample_ids(task))
+    # One sample and its outcome at a time: media may be large.
+    for sample, outcome in zip(suite.samples(task), outcomes, strict=True):
+        tally.samples += 1
+        if outcome is not None:
             _add(tally, measure, task, sample, outcome, viewed)
+        elif sample.id in tried:
+            tally.counts[State.UNAVAILABLE] += 1
     return tally
 
 
@@ -163,19 +173,13 @@ def _add(tally: _Tally, measure: Metric, task: Task, sample: Sample, outcome: Sa
 def _clearly_above(chance: float, score: float, measure: Metric, rows: Sequence[Stats]) -> bool:
     """Whether the score is above chance by more than luck would have it.
 
-    The standard error is a grouped jackknife's, which holds for every metric: Quenouille 1956, Miller 1974.
+    The standard error is a grouped jackknife's, which holds for every metric: Quenouille 1956, Miller 1974. Fewer
+    samples than it has groups prove nothing.
     """
     lift = score - chance if measure.higher_is_better else chance - score
-    blocks = min(_BLOCKS, len(rows))
-    if lift <= 0 or blocks < 2:
+    if lift <= 0 or len(rows) < _BLOCKS:
         return False
-    left_out = [measure.finish([row for i, row in enumerate(rows) if i % blocks != block]) for block in range(blocks)]
-    mean = fsum(left_out) / blocks
-    error = sqrt((blocks - 1) / blocks * fsum((value - mean) ** 2 for value in left_out))
+    left_out = [measure.finish([row for i, row in enumerate(rows) if i % _BLOCKS != block]) for block in range(_BLOCKS)]
+    mean = fsum(left_out) / _BLOCKS
+    error = sqrt((_BLOCKS - 1) / _BLOCKS * fsum((value - mean) ** 2 for value in left_out))
     return lift > _CLEARLY * error
-
-
-def _chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

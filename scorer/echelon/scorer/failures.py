@@ -43,7 +43,8 @@ _RULES: dict[type[errors.EchelonError], Rule] = {
     errors.ModelNotReadyError: Rule(Then.LEAVE, patient=True),
     errors.UnreachableError: Rule(Then.LEAVE, patient=True),
     errors.BackendError: Rule(Then.LEAVE, retries=3),
-    errors.BudgetExceededError: Rule(Then.LEAVE, retries=1),
+    # Whoever waits behind others is late without being slow; meanwhile fewer are asked at once.
+    errors.BudgetExceededError: Rule(Then.LEAVE, retries=2),
     errors.LimitExceededError: Rule(Then.LEAVE),
     errors.ContentNotFoundError: Rule(Then.LEAVE),
     errors.EchelonError: Rule(Then.LEAVE, retries=1),

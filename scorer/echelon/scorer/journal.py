@@ -35,10 +35,12 @@ class Journal:
 
     async def close(self) -> None:
         """Commit what is left."""
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.commit, self._run, self._rows)
-        self._thread.shutdown()
+        try:
+            if self._task is not None:
+                await self._task
+            await self._commit()
+        finally:
+            self._thread.shutdown()
 
     def _next_commit(self) -> asyncio.Future[None]:
         if self._committed is None:
@@ -51,12 +53,15 @@ class Journal:
         while self._committed is not None:
             await asyncio.sleep(INTERVAL_S)
             committed, self._committed = self._committed, None
-            rows, self._rows = self._rows, Rows()
             try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._store.commit, self._run, rows)
+                await self._commit()
             except Exception as error:  # noqa: BLE001  (whoever waits for this commit gets it)
                 committed.set_exception(error)
                 # Notes have nobody who waits.
                 committed.exception()
             else:
                 committed.set_result(None)
+
+    async def _commit(self) -> None:
+        rows, self._rows = self._rows, Rows()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.commit, self._run, rows)

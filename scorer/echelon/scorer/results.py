@@ -15,12 +15,13 @@ class Sota:
     """What a task's specialist reached, in the metric's own unit.
 
     `source` says where from, for people; `n` is None for a published constant, and a win is then only "above the
-    published figure".
+    published figure". `metric_id` is empty where nobody knows how it was measured.
     """
 
     score: float
     source: str
     n: int | None = None
+    metric_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,16 @@ class TaskResult:
     @property
     def complete(self) -> bool:
         """Whether every sample has an end that the model answers for, or the model does not support the task."""
-        ended = sum(n for state, n in self.counts.items() if state is not State.UNAVAILABLE)
-        return ended == self.sample_count
+        return self._ended == self.sample_count
 
     @property
     def coverage(self) -> float:
         """Share of the samples that came to an end, 0 to 1."""
-        ended = sum(n for state, n in self.counts.items() if state is not State.UNAVAILABLE)
-        return ended / self.sample_count if self.sample_count else 0.0
+        return self._ended / self.sample_count if self.sample_count else 0.0
+
+    @property
+    def _ended(self) -> int:
+        return sum(n for state, n in self.counts.items() if state is not State.UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def from_run(reference: RunResult) -> dict[str, Sota]:
     """The sota that a complete run gives, task by task; a task it did not finish gives none."""
     source = f"run {reference.run_id[:12]} of {reference.card.name}"
     return {
-        result.task.id: Sota(result.score, source, result.sample_count)
+        result.task.id: Sota(result.score, source, result.sample_count, result.metric_id)
         for result in reference.tasks
         if result.score is not None and result.complete and result.supported
     }
@@ -68,9 +68,9 @@ def from_file(path: Path, suite: Suite) -> dict[str, Sota]:
 
 def to_plain(sota: Mapping[str, Sota]) -> dict[str, Any]:
     """Sota as it is stored beside a run."""
-    return {task: {"score": each.score, "source": each.source, "n": each.n} for task, each in sota.items()}
+    return {task: asdict(each) for task, each in sota.items()}
 
 
 def from_plain(values: Mapping[str, Any] | None) -> dict[str, Sota]:
     """The inverse of `to_plain`."""
-    return {task: Sota(each["score"], each["source"], each["n"]) for task, each in (values or {}).items()}
+    return {task: Sota(**each) for task, each in (values or {}).items()}

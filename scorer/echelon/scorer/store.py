@@ -1,76 +1,40 @@
 """The store of runs: SQLite with one writer, durable at every commit; large outcomes lie beside it by digest.
 
-Outcomes are written once under (run, task, sample, repeat) and never changed. What failed for a passing reason is no
-outcome: it stands in `attempts` and is asked again when the run is resumed.
+Outcomes are written once under (run, task, sample, repeat) and never changed; each has a checksum. What failed for a
+passing reason is no outcome: it stands in `attempts` and is asked again when the run is resumed.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
-import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import IO, Any, Self
 
 import sqlalchemy as sql
+from google.protobuf.message import DecodeError
 from sqlalchemy.dialects.sqlite import insert
 
 from echelon.adapters import Answer, Card
+from echelon.scorer import schema
+from echelon.scorer.blobs import Blobs
 from echelon.scorer.errors import StoreError, UnknownNameError
 from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import outcome_from_proto, outcome_to_proto
 from echelon.wire.cards import card_from_proto, card_to_proto
 
-APPLICATION_ID = 0x45636865  # "Eche"
-SCHEMA_VERSION = 1
 INLINE_BYTES = 64 * 1024
 """Larger outcomes go to a file of their own."""
-
-_metadata = sql.MetaData()
-_runs = sql.Table(
-    "runs",
-    _metadata,
-    sql.Column("run", sql.String, primary_key=True),
-    sql.Column("suite", sql.JSON, nullable=False),
-    sql.Column("card", sql.LargeBinary, nullable=False),
-    sql.Column("target", sql.String, nullable=False),
-    sql.Column("seed", sql.Integer, nullable=False),
-    sql.Column("settings", sql.JSON, nullable=False),
-    sql.Column("sota", sql.JSON),
-    sql.Column("created", sql.String, nullable=False),
-)
-_outcomes = sql.Table(
-    "outcomes",
-    _metadata,
-    sql.Column("run", sql.String, primary_key=True),
-    sql.Column("task", sql.String, primary_key=True),
-    sql.Column("sample", sql.String, primary_key=True),
-    sql.Column("repeat", sql.Integer, primary_key=True),
-    sql.Column("state", sql.String, nullable=False),
-    sql.Column("reason", sql.String, nullable=False),
-    sql.Column("detail", sql.String, nullable=False),
-    sql.Column("answer", sql.LargeBinary),
-    sql.Column("blob", sql.String, nullable=False),
-    sql.Column("milliseconds", sql.Float, nullable=False),
-    sqlite_with_rowid=False,
-)
-_attempts = sql.Table(
-    "attempts",
-    _metadata,
-    sql.Column("number", sql.Integer, primary_key=True),
-    sql.Column("run", sql.String, nullable=False, index=True),
-    sql.Column("task", sql.String, nullable=False),
-    sql.Column("sample", sql.String, nullable=False),
-    sql.Column("reason", sql.String, nullable=False),
-    sql.Column("detail", sql.String, nullable=False),
-    sql.Column("at", sql.String, nullable=False),
-)
+_CHUNK = 256
+"""Outcomes that one query reads."""
 
 
 @dataclass(frozen=True)
@@ -106,26 +70,26 @@ class Rows:
     """Each with the milliseconds it took."""
     attempts: list[Attempt] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        return bool(self.outcomes or self.attempts)
-
 
 class Store:
     """A folder of runs. Open it to read, or with `write=True` to be its one writer."""
 
     def __init__(self, folder: Path, *, write: bool = False) -> None:
         self.folder = folder
-        self._blobs = folder / "blobs"
-        self._lock: IO[str] | None = None
-        if write:
-            self._lock = _take_lock(folder)
-        elif not (folder / "journal.sqlite").is_file():
+        self._file = folder / "journal.sqlite"
+        self._blobs = Blobs(folder / "blobs")
+        # Threads share one connection and must not share a transaction.
+        self._turn = Lock()
+        self._lock = _take_lock(folder) if write else None
+        if not write and not self._file.is_file():
             raise StoreError(f"there are no runs in {folder}; evaluate something first, or name another with --store")
-        self._engine = _engine(folder / "journal.sqlite", write)
+        self._engine = _engine(self._file, write)
         try:
-            self._check(write)
-        except sql.exc.DatabaseError as error:
-            raise StoreError(f"{folder / 'journal.sqlite'} is no usable journal: {error.orig}") from error
+            with self._transaction() as connection:
+                schema.prepare(connection, str(self._file), write=write)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -141,39 +105,35 @@ class Store:
         if self._lock is not None:
             self._lock.close()
 
-    def _check(self, write: bool) -> None:
-        with self._engine.begin() as connection:
-            found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if found not in (0, SCHEMA_VERSION):
-                raise StoreError(
-                    f"the journal in {self.folder} has version {found}, this Echelon writes "
-                    f"{SCHEMA_VERSION}; use another --store"
-                )
-            if write and found == 0:
-                _metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    @contextmanager
+    def _transaction(self) -> Iterator[sql.Connection]:
+        try:
+            with self._turn, self._engine.begin() as connection:
+                yield connection
+        except sql.exc.OperationalError as error:
+            raise StoreError(f"cannot use {self._file}: {error.orig}; nothing that was stored is lost") from error
+        except (sql.exc.DatabaseError, DecodeError, ValueError) as error:
+            told = error.orig if isinstance(error, sql.exc.DatabaseError) else error
+            raise StoreError(
+                f"{self._file} is damaged, or no journal: {told}; put a copy back, or name another --store"
+            ) from error
 
     def create(self, record: RunRecord) -> None:
-        """Store a run, once; a second time changes nothing but where its sota comes from."""
+        """Store a run, once; a second time changes only where its suite lies and, if told, its sota."""
         row = {**asdict(record), "card": card_to_proto(record.card).SerializeToString(deterministic=True)}
-        with self._engine.begin() as connection:
-            connection.execute(insert(_runs).on_conflict_do_nothing(), row)
-            if record.sota is not None:
-                connection.execute(sql.update(_runs).where(_runs.c.run == record.run).values(sota=record.sota))
+        new = {name: row[name] for name in ("suite", "sota") if row[name] is not None}
+        with self._transaction() as connection:
+            connection.execute(insert(schema.runs).on_conflict_do_update(index_elements=["run"], set_=new), row)
 
     def commit(self, run: str, rows: Rows) -> None:
         """Write outcomes and attempts; when this returns, they survive a power cut."""
         outcomes = [self._row(run, outcome, milliseconds) for outcome, milliseconds in rows.outcomes]
         attempts = [{"run": run, **asdict(attempt)} for attempt in rows.attempts]
-        try:
-            with self._engine.begin() as connection:
-                if outcomes:
-                    connection.execute(insert(_outcomes).on_conflict_do_nothing(), outcomes)
-                if attempts:
-                    connection.execute(sql.insert(_attempts), attempts)
-        except sql.exc.OperationalError as error:
-            raise StoreError(f"cannot write to {self.folder}: {error.orig}; nothing that was stored is lost") from error
+        with self._transaction() as connection:
+            if outcomes:
+                connection.execute(insert(schema.outcomes).on_conflict_do_nothing(), outcomes)
+            if attempts:
+                connection.execute(sql.insert(schema.attempts), attempts)
 
     def _row(self, run: str, outcome: SampleOutcome, milliseconds: float) -> dict[str, Any]:
         answer: bytes | None = None
@@ -181,103 +141,102 @@ class Store:
         if outcome.state is State.ANSWERED:
             answer = outcome_to_proto(Answer(outcome.parts)).SerializeToString(deterministic=True)
             if len(answer) > INLINE_BYTES:
-                blob = self._put_blob(answer)
-                answer = None
+                blob, answer = self._blobs.put(answer), None
+        told = (outcome.task, outcome.sample, outcome.state.value, outcome.reason, outcome.detail, blob)
         return {
             "run": run,
-            "task": outcome.task,
-            "sample": outcome.sample,
+            **dict(zip(("task", "sample", "state", "reason", "detail", "blob"), told, strict=True)),
             "repeat": 0,
-            "state": outcome.state.value,
-            "reason": outcome.reason,
-            "detail": outcome.detail,
             "answer": answer,
-            "blob": blob,
             "milliseconds": milliseconds,
+            "checksum": _checksum(run, *told, answer=answer),
         }
-
-    def _put_blob(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        path = self._blob(digest)
-        if path.exists():
-            return digest
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        with temporary.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.rename(path)
-        _sync_folder(path.parent)
-        return digest
-
-    def _blob(self, digest: str) -> Path:
-        return self._blobs / digest[:2] / digest
 
     def run(self, prefix: str) -> RunRecord:
         """The one run whose id begins with `prefix`; "last" is the newest."""
-        query = sql.select(_runs).order_by(_runs.c.created.desc())
+        query = sql.select(schema.runs).order_by(schema.runs.c.created.desc())
         if prefix != "last":
-            query = query.where(_runs.c.run.startswith(prefix, autoescape=True))
-        with self._engine.begin() as connection:
-            found = connection.execute(query.limit(2)).all()
+            query = query.where(schema.runs.c.run.startswith(prefix, autoescape=True))
+        with self._transaction() as connection:
+            found = [_record(row) for row in connection.execute(query.limit(2))]
         if not found:
             raise UnknownNameError(f"no run {prefix!r} in {self.folder}; `echelon runs list` shows what there is")
         if len(found) > 1 and prefix != "last":
             raise UnknownNameError(f"more than one run begins with {prefix!r}; give more digits")
-        return _record(found[0])
+        return found[0]
 
     def runs(self) -> list[RunRecord]:
         """All runs, newest first."""
-        with self._engine.begin() as connection:
-            return [_record(row) for row in connection.execute(sql.select(_runs).order_by(_runs.c.created.desc()))]
+        with self._transaction() as connection:
+            query = sql.select(schema.runs).order_by(schema.runs.c.created.desc())
+            return [_record(row) for row in connection.execute(query)]
 
     def done(self, run: str, task: str) -> set[str]:
         """The samples of `task` that have their outcome."""
-        query = sql.select(_outcomes.c.sample).where(_outcomes.c.run == run, _outcomes.c.task == task)
-        with self._engine.begin() as connection:
+        return self._samples(schema.outcomes, run, task)
+
+    def tried(self, run: str, task: str) -> set[str]:
+        """The samples of `task` of which some try failed."""
+        return self._samples(schema.attempts, run, task)
+
+    def _samples(self, table: sql.Table, run: str, task: str) -> set[str]:
+        query = sql.select(table.c.sample).where(table.c.run == run, table.c.task == task)
+        with self._transaction() as connection:
             return set(connection.execute(query).scalars())
 
-    def outcomes(self, run: str, task: str, samples: Sequence[str]) -> dict[str, SampleOutcome]:
-        """The outcomes there are for these samples of `task`, by sample."""
-        query = sql.select(_outcomes).where(
-            _outcomes.c.run == run, _outcomes.c.task == task, _outcomes.c.sample.in_(samples)
-        )
-        with self._engine.begin() as connection:
-            return {row.sample: self._outcome(row) for row in connection.execute(query)}
+    def counts(self, run: str) -> dict[str, Counter[State]]:
+        """How many samples of each task ended in each state."""
+        columns = schema.outcomes.c
+        query = sql.select(columns.task, columns.state, sql.func.count()).where(columns.run == run)
+        found: dict[str, Counter[State]] = {}
+        with self._transaction() as connection:
+            for task, state, number in connection.execute(query.group_by(columns.task, columns.state)):
+                found.setdefault(task, Counter())[State(state)] = number
+        return found
+
+    def outcomes(self, run: str, task: str, samples: Sequence[str]) -> Iterator[SampleOutcome | None]:
+        """The outcome of each of these samples of `task`, in their order; None where there is none yet."""
+        for start in range(0, len(samples), _CHUNK):
+            chunk = samples[start : start + _CHUNK]
+            rows = self._rows(run, task, chunk)
+            # A large answer is read only when it is its turn.
+            yield from (self._outcome(rows[sample]) if sample in rows else None for sample in chunk)
+
+    def _rows(self, run: str, task: str, samples: Sequence[str]) -> dict[str, Any]:
+        columns = schema.outcomes.c
+        query = sql.select(schema.outcomes).where(columns.run == run, columns.task == task, columns.sample.in_(samples))
+        with self._transaction() as connection:
+            return {row.sample: row for row in connection.execute(query)}
 
     def _outcome(self, row: Any) -> SampleOutcome:
-        answer = self._get_blob(row.blob) if row.blob else row.answer
+        where = f"the outcome of task {row.task}, sample {row.sample}, in run {row.run[:12]}"
+        told = (row.task, row.sample, row.state, row.reason, row.detail, row.blob)
+        if _checksum(row.run, *told, answer=row.answer) != row.checksum:
+            raise StoreError(f"{where} is damaged in {self._file}; put a copy back, or run again with --new")
+        try:
+            answer = self._blobs.get(row.blob) if row.blob else row.answer
+        except StoreError as error:
+            raise StoreError(f"{where} cannot be read: {error}; put a copy back, or run again with --new") from error
         outcome = None if answer is None else outcome_from_proto(pb.Outcome.FromString(answer))
         parts = outcome.parts if isinstance(outcome, Answer) else ()
         return SampleOutcome(row.task, row.sample, State(row.state), parts, row.reason, row.detail)
 
-    def _get_blob(self, digest: str) -> bytes:
-        try:
-            data = self._blob(digest).read_bytes()
-        except OSError as error:
-            raise StoreError(f"an answer of this run is missing: {self._blob(digest)}: {error.strerror}") from error
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise StoreError(f"an answer of this run is damaged: {self._blob(digest)}")
-        return data
-
     def attempts(self, run: str) -> list[Attempt]:
         """The tries that failed, oldest first."""
-        query = sql.select(_attempts).where(_attempts.c.run == run).order_by(_attempts.c.number)
-        with self._engine.begin() as connection:
+        query = sql.select(schema.attempts).where(schema.attempts.c.run == run).order_by(schema.attempts.c.number)
+        with self._transaction() as connection:
             return [Attempt(row.task, row.sample, row.reason, row.detail, row.at) for row in connection.execute(query)]
 
-    def tried(self, run: str, task: str) -> set[str]:
-        """The samples of `task` of which some try failed."""
-        query = sql.select(_attempts.c.sample).where(_attempts.c.run == run, _attempts.c.task == task)
-        with self._engine.begin() as connection:
-            return set(connection.execute(query).scalars())
-
     def milliseconds(self, run: str) -> list[float]:
-        """How long each outcome took, sorted."""
-        query = sql.select(_outcomes.c.milliseconds).where(_outcomes.c.run == run).order_by(_outcomes.c.milliseconds)
-        with self._engine.begin() as connection:
+        """How long the model took for each outcome, sorted."""
+        columns = schema.outcomes.c
+        query = sql.select(columns.milliseconds).where(columns.run == run).order_by(columns.milliseconds)
+        with self._transaction() as connection:
             return list(connection.execute(query).scalars())
+
+
+def _checksum(*told: str, answer: bytes | None) -> bytes:
+    return hashlib.blake2b("\0".join(told).encode() + b"\0" + (answer or b""), digest_size=16).digest()
 
 
 def _take_lock(folder: Path) -> IO[str]:
@@ -288,7 +247,7 @@ def _take_lock(folder: Path) -> IO[str]:
         raise StoreError(f"cannot use {folder} as a store: {error.strerror}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    except OSError as error:
         lock.close()
         raise StoreError(
             f"another run is writing to {folder}; wait for it, or give this one its own --store"
@@ -298,11 +257,10 @@ def _take_lock(folder: Path) -> IO[str]:
 
 def _engine(path: Path, write: bool) -> sql.Engine:
     # A second connection must never checkpoint: SQLite before 3.51.3 can lose pages when two do at once.
-    location = f"file:{path.resolve()}?mode={'rwc' if write else 'ro'}"
+    location = f"{path.resolve().as_uri()}?mode={'rwc' if write else 'ro'}"
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(location, uri=True, timeout=30, check_same_thread=False)
-        connection.execute("PRAGMA busy_timeout = 30000")
         if write:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -314,17 +272,3 @@ def _engine(path: Path, write: bool) -> sql.Engine:
 def _record(row: Any) -> RunRecord:
     card = card_from_proto(pb.Card.FromString(row.card))
     return RunRecord(row.run, row.suite, card, row.target, row.seed, row.settings, row.created, row.sota)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def run_id(identity: Mapping[str, Any]) -> str:
-    """The id of the run that `identity` (plain values) describes."""
-    text = json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from echelon.adapters.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from echelon.scorer.results import RunResult, Sota
     from echelon.scorer.store import Store
@@ -26,8 +28,8 @@ store_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-COMPLETE, MODEL_FAILED, INCOMPLETE = 0, 3, 4
-"""Exit codes of a run, beside 1 for an error and 2 for wrong usage."""
+COMPLETE, MODEL_FAILED, INCOMPLETE, INTERRUPTED = 0, 3, 4, 130
+"""Exit codes of a run, beside 1 for an error and 2 for wrong usage; 130 is what shells expect after Ctrl-C."""
 
 
 def exit_code(result: RunResult) -> int:
@@ -41,10 +43,12 @@ def exit_code(result: RunResult) -> int:
 def find_sota(text: str, store: Store, suite: Suite) -> dict[str, Sota]:
     """The sota that `--sota RUN|FILE` names: an existing file is a file, anything else the beginning of a run's id."""
     from echelon.scorer import sota
-    from echelon.scorer.assessment import stored_result
+    from echelon.scorer.stored import stored_result
 
     if Path(text).is_file():
         return sota.from_file(Path(text), suite)
+    if text == "last":
+        raise click.UsageError("--sota last would mean another run each time; name the run: `echelon runs list`")
     reference = stored_result(store, store.run(text), viewed=0)
     sota.check_comparable(reference, suite)
     return sota.from_run(reference)
@@ -54,8 +58,14 @@ def write_report(result: RunResult, path: Path, others: tuple[RunResult, ...] = 
     """Write the HTML report, whole or not at all."""
     from echelon.scorer.report import html
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(html(result, others), encoding="utf-8")
-    temporary.replace(path)
+    page = html(result, others)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write the report to {path}: {error.strerror}; `echelon report {result.run_id[:12]}` writes it anew"
+        ) from error
     return path

@@ -27,10 +27,10 @@ def report(
 
     Everything is computed again from the journal and the suite; the model is not asked.
     """
-    from echelon.scorer.assessment import reopen_suite, stored_result
     from echelon.scorer.report import as_json as to_json
     from echelon.scorer.report import text
     from echelon.scorer.store import Store
+    from echelon.scorer.stored import reopen_suite, stored_result
 
     with Store(folder) as store:
         record = store.run(run)

@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from echelon.clients.commands import connection, connection_options
-from echelon.scorer.commands.options import exit_code, find_sota, json_option, store_option, write_report
+from echelon.scorer.commands.options import (
+    INTERRUPTED,
+    exit_code,
+    find_sota,
+    json_option,
+    store_option,
+    write_report,
+)
+
+if TYPE_CHECKING:
+    from echelon.scorer.assessment import Assignment
+    from echelon.scorer.progress import Silence
+    from echelon.scorer.store import RunRecord, Store
 
 
 @click.command()
@@ -62,14 +74,16 @@ def run(
     """Evaluate a model on SUITE, a folder or the name of a built-in suite.
 
     The same command resumes a run that was interrupted. Exit code 0: complete; 3: complete, with samples that the
-    model failed; 4: incomplete, run it again.
+    model failed; 4: incomplete, run it again; 130: interrupted by Ctrl-C, run it again.
     """
     from echelon.clients import parse_target
-    from echelon.rpc.listener import run as run_loop
-    from echelon.scorer.assessment import Assignment, assess
+    from echelon.scorer.asking import Pace
+    from echelon.scorer.assessment import Assignment
     from echelon.scorer.progress import watcher
-    from echelon.scorer.runner import Pace
+    from echelon.scorer.report import as_json as to_json
+    from echelon.scorer.report import text
     from echelon.scorer.store import Store
+    from echelon.scorer.stored import result_of
     from echelon.scorer.suites.sources import open_suite
 
     opened = open_suite(suite, samples=samples, seed=suite_seed)
@@ -85,20 +99,26 @@ def run(
             sota=find_sota(sota, store, opened) if sota else None,
             pace=Pace(timeout_s=timeout_s, patience_s=patience_s, most_calls=max_calls),
         )
-        progress = watcher(sys.stderr, goal.model, quiet=quiet or as_json)
-        try:
-            result, reason = run_loop(lambda: assess(assignment, store, progress))
-        finally:
-            progress.close()
-    from echelon.scorer.report import as_json as to_json
-    from echelon.scorer.report import text
-
+        record, reason = _carry_out(assignment, store, watcher(sys.stderr, goal.model, quiet=quiet))
+        result = result_of(opened, record, store)
+    click.echo(json.dumps(to_json(result), indent=2) if as_json else text(result))
     path = write_report(result, report or folder / "reports" / f"{result.run_id[:12]}.html")
-    if as_json:
-        click.echo(json.dumps(to_json(result), indent=2))
-    else:
-        click.echo(text(result))
+    if not as_json:
         click.echo(f"\nreport: {path}")
     if reason:
         click.echo(reason, err=True)
     sys.exit(exit_code(result))
+
+
+def _carry_out(assignment: Assignment, store: Store, progress: Silence) -> tuple[RunRecord, str]:
+    from echelon.rpc.listener import run as run_loop
+    from echelon.scorer.assessment import carry_out
+
+    try:
+        return run_loop(lambda: carry_out(assignment, store, progress))  # type: ignore[no-any-return]  # loop's result
+    except KeyboardInterrupt:
+        progress.close()
+        click.echo("interrupted; what was answered is stored, and the same command resumes it", err=True)
+        sys.exit(INTERRUPTED)
+    finally:
+        progress.close()

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from echelon.scorer.commands.options import json_option, store_option
+
+if TYPE_CHECKING:
+    from echelon.scorer.outcomes import State
+    from echelon.scorer.store import Attempt, RunRecord
+
+_LAST = 20
+"""Failed tries that are shown to people."""
 
 
 @click.group()
@@ -46,37 +55,49 @@ def show_run(run: str, as_json: bool, folder: Path) -> None:
 
     with Store(folder) as store:
         record = store.run(run)
-        attempts = store.attempts(record.run)
-        times = store.milliseconds(record.run)
-    shown = {
-        **_summary(record),
-        "settings": dict(record.settings),
-        "seed": record.seed,
-        "outcomes": len(times),
-        "milliseconds": {f"p{q}": round(_quantile(times, q / 100), 1) for q in (50, 90, 99)},
-        "failed_attempts": [
-            {"task": a.task, "sample": a.sample, "reason": a.reason, "detail": a.detail, "at": a.at} for a in attempts
-        ],
-    }
+        shown = _facts(record, store.counts(record.run), store.attempts(record.run), store.milliseconds(record.run))
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
+    attempts = shown.pop("failed_attempts")
     for key, value in shown.items():
-        if key != "failed_attempts":
-            click.echo(f"{key:16} {value}")
-    click.echo(f"{'failed attempts':16} {len(attempts)}")
-    for attempt in attempts[-20:]:
-        click.echo(f"  {attempt.at}  {attempt.task}/{attempt.sample}  {attempt.reason}: {attempt.detail}")
+        click.echo(f"{key:16} {_said(value)}")
+    click.echo(f"{'failed attempts':16} {_said(Counter(attempt['reason'] for attempt in attempts))}")
+    for attempt in attempts[-_LAST:]:
+        click.echo("  {at}  {task}/{sample}  {reason}: {detail}".format(**attempt))
 
 
-def _summary(record: Any) -> dict[str, Any]:
+def _facts(
+    record: RunRecord, counts: dict[str, Counter[State]], attempts: list[Attempt], times: list[float]
+) -> dict[str, Any]:
+    return {
+        **_summary(record),
+        "folder": record.suite["folder"],
+        "tasks": len(record.suite["tasks"]),
+        "seed": record.seed,
+        "settings": dict(record.settings),
+        "engine": " ".join(filter(None, (record.card.engine, record.card.device, record.card.precision))),
+        "sota": ", ".join(sorted({each["source"] for each in (record.sota or {}).values()})),
+        "outcomes": {state.value: n for state, n in sum(counts.values(), Counter()).items()},
+        "milliseconds": {f"p{q}": round(_quantile(times, q / 100), 1) for q in (50, 90, 99)},
+        "failed_attempts": [asdict(attempt) for attempt in attempts],
+    }
+
+
+def _summary(record: RunRecord) -> dict[str, Any]:
     return {
         "run": record.run,
         "created": record.created,
         "suite": f"{record.suite['name']}@{record.suite['digest'][:4]}",
         "target": record.target,
-        "model": record.card.name,
+        "model": f"{record.card.name} {record.card.version}".strip(),
     }
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {each}" for key, each in value.items()) or "none"
+    return str(value) or "none"
 
 
 def _quantile(ordered: list[float], share: float) -> float:

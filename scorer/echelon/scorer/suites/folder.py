@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -47,10 +48,12 @@ class FolderSuite:
             licence=manifest.licence,
         )
 
-    def samples(self, task: Task) -> Iterator[Sample]:
-        """The task's samples in the order of the file, each with its media."""
+    def samples(self, task: Task, skip: AbstractSet[str] = frozenset()) -> Iterator[Sample]:
+        """The task's samples in the order of the file, each with its media; of those in `skip` none is read."""
         instruction = Instruction(task.instruction)
         for where, line in self._lines(task, SampleLine):
+            if line.id in skip:
+                continue
             try:
                 sample = read_sample(line, instruction, self._media)
             except InvalidSuiteError as error:
@@ -58,7 +61,7 @@ class FolderSuite:
             yield sample
 
     def sample_ids(self, task: Task) -> tuple[str, ...]:
-        """The ids that `samples` yields, in the same order; media are not looked at."""
+        """The ids of all samples, in the same order; media are not looked at."""
         return tuple(line.id for _, line in self._lines(task, IdLine))
 
     def _lines(self, task: Task, line_type: type[LineT]) -> Iterator[tuple[str, LineT]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from echelon.scorer.suites.folder import FolderSuite
 from echelon.scorer.suites.manifest import MANIFEST
 
 GROUP = "echelon.suites"
+_VERSION = re.compile(r"[\w.+]{1,64}", re.ASCII)
 DEFAULT_SAMPLES = 50
 """Samples a task, where nobody says how many."""
 
@@ -28,6 +30,8 @@ class SuiteSource(Protocol):
 
     title: ClassVar[str]
     description: ClassVar[str]
+    version: ClassVar[str]
+    """Of what `build` writes: another version is another suite, and never taken from the cache of this one."""
 
     def build(self, folder: Path, *, samples: int, seed: int) -> None:
         """Write a whole suite into the empty `folder`; equal arguments give equal bytes."""
@@ -77,6 +81,10 @@ class Sources:
             raise InvalidSuiteError(f"{said} failed to load: {type(error).__name__}: {error}") from error
         if not callable(getattr(source, "build", None)):
             raise InvalidSuiteError(f"{said} has no method build(folder, *, samples, seed)")
+        if not _VERSION.fullmatch(str(getattr(source, "version", ""))):
+            raise InvalidSuiteError(
+                f'{said} needs a class attribute like version = "1": letters, digits, ".", "_", "+"'
+            )
         return source  # type: ignore[no-any-return]  # checked just above
 
     def build(self, name: str, folder: Path, *, samples: int, seed: int) -> FolderSuite:
@@ -125,11 +133,11 @@ def suite_folder(
         if samples is not None:
             raise ConfigurationError(f"{path} is a folder with the samples it has; only a named suite takes a number")
         return path
-    entry = sources.get(name_or_path)
+    version = sources.load(name_or_path).version
     samples = DEFAULT_SAMPLES if samples is None else samples
-    final = (cache or default_cache()) / f"{entry.name}-{samples}-{seed}-{entry.version}"
+    final = (cache or default_cache()) / f"{name_or_path}-{samples}-{seed}-{version}"
     if not (final / MANIFEST).is_file():
-        _build_once(sources, entry.name, final, samples, seed)
+        _build_once(sources, name_or_path, final, samples, seed)
     return final
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -102,10 +103,13 @@ class Suite(Protocol):
     @property
     def tasks(self) -> tuple[Task, ...]: ...
 
-    def samples(self, task: Task) -> Iterator[Sample]:
-        """The task's samples in the order of their ids; InvalidSuiteError names the file and line of a fault."""
+    def samples(self, task: Task, skip: AbstractSet[str] = frozenset()) -> Iterator[Sample]:
+        """The task's samples in the order of the file, without those whose ids are in `skip`.
+
+        InvalidSuiteError names the file and line of a fault.
+        """
         ...
 
     def sample_ids(self, task: Task) -> tuple[str, ...]:
-        """The ids that `samples` yields, in the same order."""
+        """The ids of all samples, in the same order."""
         ...

@@ -1,0 +1,62 @@
+"""Results of stored runs, from journal and suite alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from echelon.adapters import Card
+from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.evaluate import VIEWED, Evaluation, evaluate
+from echelon.scorer.results import RunResult, Sota
+from echelon.scorer.sota import from_plain
+from echelon.scorer.store import RunRecord, Store
+from echelon.scorer.suites.folder import FolderSuite
+from echelon.scorer.suites.suite import Suite, Task
+
+
+def stored_result(
+    store: Store, record: RunRecord, *, sota: Mapping[str, Sota] | None = None, viewed: int = VIEWED
+) -> RunResult:
+    """The result of a stored run as far as it has come."""
+    return result_of(reopen_suite(record), record, store, sota=sota, viewed=viewed)
+
+
+def result_of(
+    suite: Suite, record: RunRecord, store: Store, *, sota: Mapping[str, Sota] | None = None, viewed: int = VIEWED
+) -> RunResult:
+    """As `stored_result`, where the suite is open already."""
+    chosen = set(record.suite["tasks"])
+    tasks = tuple(task for task in suite.tasks if task.id in chosen)
+    unsupported = frozenset(task.id for task in tasks if not is_supported(suite, record.card, task))
+    evaluation = Evaluation(
+        suite, record.run, record.card, record.target, record.seed, record.settings, tasks, unsupported
+    )
+    return evaluate(evaluation, store, from_plain(record.sota) if sota is None else sota, viewed=viewed)
+
+
+def reopen_suite(record: RunRecord) -> FolderSuite:
+    """The suite of a stored run; InvalidSuiteError where it is gone or has changed."""
+    folder, run, digest = Path(record.suite["folder"]), record.run[:12], record.suite["digest"]
+    if not folder.is_dir():
+        raise InvalidSuiteError(
+            f"the suite of run {run} is no longer in {folder}; put it back, or name its new place to the same "
+            "`echelon run`, which then asks nothing again"
+        )
+    suite = FolderSuite(folder)
+    if suite.info.digest != digest:
+        raise InvalidSuiteError(
+            f"the suite in {folder} has changed since run {run}: its digest was {digest[:12]} and is "
+            f"{suite.info.digest[:12]}; put the old files back, or run again"
+        )
+    return suite
+
+
+def is_supported(suite: Suite, card: Card, task: Task) -> bool:
+    """Whether the card lists the task's call, an output kind it wants, and the inputs its first sample has."""
+    first = next(iter(suite.samples(task)), None)
+    support = card.support(task.call)
+    if first is None or support is None:
+        return first is None
+    inputs = {part.kind for part in first.parts}
+    return bool(set(task.output) & set(support.output_kinds)) and inputs <= set(support.input_kinds)
