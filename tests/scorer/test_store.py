@@ -1,0 +1,255 @@
+"""The store, on real files."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from echelon.adapters import Call, CallSupport, Card, Kind, Tensor, Text
+from echelon.scorer.errors import StoreError, UnknownNameError
+from echelon.scorer.journal import Journal
+from echelon.scorer.outcomes import SampleOutcome, State
+from echelon.scorer.store import Attempt, Rows, RunRecord, Store
+
+CARD = Card("1", (CallSupport(Call.LANGUAGE, (Kind.TEXT,), (Kind.TEXT,)),), name="parrot")
+SUITE = {"folder": "/suites/mine", "tasks": ["t"], "name": "mine", "digest": "d" * 64}
+RECORD = RunRecord("ab" * 32, SUITE, CARD, "here:1/parrot", 0, {"temperature": "0"}, "2026-01-01T00:00:00")
+RUN = RECORD.run
+
+WRITER = """
+import asyncio, sys
+from itertools import count
+from pathlib import Path
+from echelon.adapters import Text
+from echelon.scorer.journal import Journal
+from echelon.scorer.outcomes import SampleOutcome, State
+from echelon.scorer.store import Store
+
+async def main():
+    journal = Journal(Store(Path(sys.argv[1]), write=True), sys.argv[2])
+    async def put(number):
+        large = "x" * 70_000 if number % 10 == 0 else ""
+        await journal.put(SampleOutcome("t", str(number), State.ANSWERED, (Text(str(number) + large),)), 1.0)
+        print(number, flush=True)
+    for number in count(step=8):
+        await asyncio.gather(*(put(number + i) for i in range(8)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An open store with one run."""
+    with Store(tmp_path / "runs", write=True) as opened:
+        opened.create(RECORD)
+        yield opened
+
+
+def answer(sample: str, text: str = "yes") -> SampleOutcome:
+    return SampleOutcome("t", sample, State.ANSWERED, (Text(text),))
+
+
+def commit(store: Store, *outcomes: SampleOutcome) -> None:
+    store.commit(RUN, Rows([(outcome, 1.0) for outcome in outcomes]))
+
+
+def read(store: Store, *samples: str) -> list[SampleOutcome | None]:
+    return list(store.outcomes(RUN, "t", samples))
+
+
+def edit(store: Store, statement: str, *values: object) -> None:
+    connection = sqlite3.connect(store.folder / "journal.sqlite")
+    with connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+def test_outcomes_come_back_in_the_order_asked_for_with_a_gap_where_there_is_none(store: Store) -> None:
+    refusal = SampleOutcome("t", "b", State.REFUSED, (), "REFUSED", "not today")
+    commit(store, answer("a"), refusal)
+    assert read(store, "b", "missing", "a") == [refusal, None, answer("a")]
+
+
+def test_an_outcome_is_written_once_and_never_changed(store: Store) -> None:
+    commit(store, answer("a", "first"))
+    commit(store, answer("a", "second"), answer("b"))
+    assert read(store, "a", "b") == [answer("a", "first"), answer("b")]
+    assert store.counts(RUN) == {"t": {State.ANSWERED: 2}}
+
+
+def test_more_outcomes_than_one_query_reads_come_back_in_order(store: Store) -> None:
+    samples = [str(n) for n in range(700)]
+    commit(store, *(answer(sample, sample) for sample in samples))
+    found = read(store, *reversed(samples))
+    assert [outcome.sample for outcome in found if outcome] == samples[::-1]
+
+
+def test_a_large_answer_is_a_file_named_by_its_digest(store: Store) -> None:
+    large = SampleOutcome("t", "a", State.ANSWERED, (Tensor(bytes(100_000), "uint8", (100_000,)),))
+    commit(store, large)
+    (file,) = [path for path in (store.folder / "blobs").rglob("*") if path.is_file()]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == file.name
+    assert read(store, "a") == [large]
+
+
+@pytest.mark.parametrize(("harm", "told"), [(Path.unlink, "is missing"), (lambda p: p.write_bytes(b"x"), "is damaged")])
+def test_a_large_answer_that_was_tampered_with_is_told_with_its_sample(store: Store, harm: object, told: str) -> None:
+    commit(store, answer("a", "x" * 70_000))
+    (file,) = [path for path in (store.folder / "blobs").rglob("*") if path.is_file()]
+    harm(file)  # type: ignore[operator]  # a function of a path
+    with pytest.raises(StoreError, match=f"task t, sample a, in run abababababab cannot be read: .*{told}"):
+        read(store, "a")
+
+
+@pytest.mark.parametrize("change", ["answer = x'00'", "state = 'refused'", "detail = 'x'", "sample = 'z'"])
+def test_a_changed_row_is_never_taken_for_an_outcome(store: Store, change: str) -> None:
+    commit(store, answer("a"))
+    edit(store, f"UPDATE outcomes SET {change}")
+    with pytest.raises(StoreError, match=r"is damaged in .*journal\.sqlite; put a copy back"):
+        read(store, "a", "z")
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id_and_by_last(store: Store) -> None:
+    other = replace(RECORD, run="abcd" * 16, created="2026-01-02T00:00:00")
+    store.create(other)
+    assert store.run("abab") == RECORD
+    assert store.run("last") == other
+    with pytest.raises(UnknownNameError, match="more than one run begins with 'ab'"):
+        store.run("ab")
+    for nothing in ("%", "cd"):
+        with pytest.raises(UnknownNameError, match="no run"):
+            store.run(nothing)
+
+
+def test_a_run_that_is_created_again_takes_the_suites_new_place_and_keeps_the_rest(store: Store) -> None:
+    moved = {**SUITE, "folder": "/elsewhere"}
+    sota = {"t": {"score": 0.5, "source": "a paper", "n": None, "metric_id": ""}}
+    store.create(replace(RECORD, suite=moved, target="there:2/parrot", created="2027", sota=sota))
+    assert store.run("last") == replace(RECORD, suite=moved, sota=sota)
+    store.create(RECORD)
+    assert store.run("last").sota == sota
+
+
+def test_failed_tries_are_kept_in_their_order(store: Store) -> None:
+    tries = [Attempt("t", sample, "UNREACHABLE", "gone", "now") for sample in "ba"]
+    store.commit(RUN, Rows(attempts=tries))
+    assert store.attempts(RUN) == tries
+    assert store.tried(RUN, "t") == {"a", "b"}
+    assert store.tried(RUN, "other") == set()
+
+
+def test_a_store_of_another_version_is_left_alone(store: Store) -> None:
+    edit(store, "PRAGMA user_version = 1")
+    store.close()
+    for write in (True, False):
+        with pytest.raises(StoreError, match="has version 1 and this Echelon uses version 2"):
+            Store(store.folder, write=write)
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_file_that_is_no_journal_is_named(tmp_path: Path, write: bool) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"not a database, whatever its name says" * 100)
+    with pytest.raises(StoreError, match=r"journal\.sqlite is damaged, or no journal"):
+        Store(tmp_path, write=write)
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        connection.execute("PRAGMA application_id = 4711")
+    connection.close()
+    with pytest.raises(StoreError, match="belongs to another program"):
+        Store(tmp_path, write=True)
+
+
+def test_a_damaged_page_is_an_error_that_names_the_file(store: Store) -> None:
+    commit(store, *(answer(str(n), "y" * 500) for n in range(500)))
+    store.close()
+    file = store.folder / "journal.sqlite"
+    data = bytearray(file.read_bytes())
+    data[4096 * 4 :] = os.urandom(len(data) - 4096 * 4)
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match=r"journal\.sqlite"), Store(store.folder) as reader:
+        list(reader.outcomes(RUN, "t", [str(n) for n in range(500)]))
+
+
+def test_a_folder_without_runs_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there are no runs in .*; evaluate something first"):
+        Store(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_writer_is_refused_and_readers_are_not(store: Store) -> None:
+    commit(store, answer("a"))
+    with pytest.raises(StoreError, match="another run is writing"):
+        Store(store.folder, write=True)
+    with Store(store.folder) as reader:
+        commit(store, answer("b"))
+        assert list(reader.outcomes(RUN, "t", ["a", "b"])) == [answer("a"), answer("b")]
+        with pytest.raises(StoreError, match="readonly"):
+            reader.create(RECORD)
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "50% off? #1 & more"
+    with Store(folder, write=True) as store:
+        store.create(RECORD)
+    with Store(folder) as store:
+        assert store.run("last") == RECORD
+    assert (folder / "journal.sqlite").is_file()
+
+
+def test_outcomes_that_come_together_share_a_commit_and_are_stored_when_put_returns(store: Store) -> None:
+    async def main() -> list[SampleOutcome | None]:
+        journal = Journal(store, RUN)
+        await asyncio.gather(*(journal.put(answer(str(n)), 1.0) for n in range(50)))
+        stored = read(store, *map(str, range(50)))
+        await journal.note(Attempt("t", "x", "UNREACHABLE", "gone", "now"))
+        await journal.close()
+        return stored
+
+    assert None not in asyncio.run(main())
+    assert [attempt.sample for attempt in store.attempts(RUN)] == ["x"]
+
+
+def test_whoever_waits_for_a_commit_that_fails_is_told(store: Store) -> None:
+    (store.folder / "blobs").write_text("a file where the folder should be")
+
+    async def main() -> None:
+        journal = Journal(store, RUN)
+        try:
+            with pytest.raises(StoreError, match="nothing that was stored is lost"):
+                await journal.put(answer("a", "x" * 70_000), 1.0)
+            await journal.put(answer("b"), 1.0)
+        finally:
+            await journal.close()
+
+    asyncio.run(main())
+    assert read(store, "a", "b") == [None, answer("b")]
+
+
+def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(store: Store, tmp_path: Path) -> None:
+    store.close()
+    told: set[str] = set()
+    for kill_after in (3, 40, 90):
+        child = subprocess.Popen(
+            [sys.executable, "-c", WRITER, store.folder, RUN], stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(kill_after)]
+        child.send_signal(signal.SIGKILL)
+        told.update(line.strip() for line in (*lines, *child.stdout.read().split()))
+        child.wait()
+        child.stdout.close()
+    with Store(store.folder, write=True) as again:
+        assert told <= again.done(RUN, "t")
+        found = {o.sample: o for o in again.outcomes(RUN, "t", sorted(told)) if o}
+    assert all(found[sample].parts[0].value.rstrip("x") == sample for sample in told)  # type: ignore[attr-defined]  # texts
