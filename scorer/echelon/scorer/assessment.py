@@ -12,7 +12,7 @@ from time import monotonic
 from echelon.adapters import Card, EchelonError
 from echelon.adapters.errors import ModelNotReadyError
 from echelon.adapters.settings import nearest
-from echelon.clients import AsyncClient, Options, Pipeline, Target
+from echelon.clients import AsyncClient, ModelInfo, Options, Pipeline, Target
 from echelon.scorer.asking import Pace
 from echelon.scorer.errors import UnknownNameError
 from echelon.scorer.failures import rule
@@ -92,20 +92,25 @@ async def _card(client: AsyncClient, assignment: Assignment, watcher: Watcher) -
     """The model's card; waits, within the run's patience, for a server that is away or not ready."""
     until = monotonic() + assignment.pace.patience_s
     while True:
-        try:
-            info = await client.model(assignment.target.model)
-            if info.ready:
-                watcher.trouble("")
-                return info.card
-            told = f"model {info.card.name!r} is {info.state}"
-            if info.state == "failed" or monotonic() > until:
-                raise ModelNotReadyError(f"{told}; the server's log says why")
-        except EchelonError as error:
-            if not rule(error).patient or monotonic() > until:
-                raise
-            told = str(error)
-        watcher.trouble(told)
+        info, error = await _look(client, assignment.target.model)
+        if info is not None and info.ready:
+            watcher.trouble("")
+            return info.card
+        if monotonic() > until or (info is not None and info.state == "failed"):
+            raise error
+        watcher.trouble(str(error))
         await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _look(client: AsyncClient, model: str) -> tuple[ModelInfo | None, EchelonError]:
+    """What the server says of the model, and what is wrong where it cannot answer."""
+    try:
+        info = await client.model(model)
+    except EchelonError as error:
+        if not rule(error).patient:
+            raise
+        return None, error
+    return info, ModelNotReadyError(f"model {model!r} is {info.state}; the server's log says why")
 
 
 def _record(assignment: Assignment, card: Card) -> RunRecord:
