@@ -10,10 +10,10 @@ from echelon.scorer.outcomes import State
 from echelon.scorer.suites.suite import Task
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.console import Group
 
 _LINE_EVERY_S = 10.0
-_TITLE_COLUMNS = 28
+_TITLE_COLUMNS = 24
 
 
 class Silence:
@@ -68,65 +68,74 @@ class Lines(Silence):
 
 
 class Live(Silence):
-    """Two bars with rich, the whole run's and the current task's, and a line for trouble."""
+    """Two bars with rich, the whole run's and the current task's, and under them what is being waited for."""
 
     def __init__(self, out: TextIO, what: str) -> None:
         from rich.console import Console
+        from rich.live import Live as Display
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         # No markup: titles and errors are others' text.
-        self._progress: Progress = Progress(
+        self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}", markup=False, style="red"),
-            console=Console(file=out),
-            transient=True,
         )
-        self._what = what
+        self._whole = self._progress.add_task(what[:_TITLE_COLUMNS], total=None, note="")
+        self._current = self._progress.add_task("", total=None, note="", visible=False)
         self._ends: dict[str, list[int]] = {}
         """Of each task: done, failed, all."""
         self._failed = 0
-        self._whole = self._progress.add_task(what, total=None, note="")
-        self._current = self._progress.add_task("", total=None, note="", visible=False)
         self._shown = ""
-        self._progress.start()
+        self._trouble = ""
+        self._console = Console(file=out)
+        self._display = Display(get_renderable=self._picture, console=self._console, transient=True)
+        self._display.start()
 
     def begin(self, tasks: Sequence[tuple[Task, int, int]]) -> None:
         """Say how much there is to do."""
         self._ends = {task.id: [done, 0, total] for task, total, done in tasks}
         total, done = sum(t for _, t, _ in tasks), sum(d for _, _, d in tasks)
-        self._progress.reset(self._whole, total=total, completed=done, note="")
+        self._progress.reset(self._whole, total=total, completed=done)
 
     def ended(self, task: Task, state: State) -> None:
         """Move the bars."""
+        failed = state is not State.ANSWERED
+        self._failed += failed
         ends = self._ends[task.id]
         ends[0] += 1
-        if state is not State.ANSWERED:
-            ends[1] += 1
-            self._failed += 1
-            self._progress.update(self._whole, note=f"{self._failed} failed")
-        self._progress.advance(self._whole)
+        ends[1] += failed
+        self._progress.update(self._whole, advance=1, note=_failures(self._failed))
         self._show(task, *ends)
 
     def _show(self, task: Task, done: int, failed: int, total: int) -> None:
-        note = f"{failed} failed" if failed else ""
         if task.id != self._shown:
             self._shown = task.id
-            title = "  " + printable(task.title)[:_TITLE_COLUMNS]
-            self._progress.reset(self._current, total=total, completed=done, description=title, visible=True, note=note)
-        else:
-            self._progress.update(self._current, completed=done, note=note)
+            title = "  " + printable(task.title)[: _TITLE_COLUMNS - 2]
+            self._progress.reset(self._current, total=total, description=title, visible=True)
+        self._progress.update(self._current, completed=done, note=_failures(failed))
 
     def trouble(self, text: str) -> None:
-        """Show it instead of the model's name."""
-        told = f"{self._what}: {printable(text)[:200]}" if text else self._what
-        self._progress.update(self._whole, description=told)
+        """Show it under the bars."""
+        self._trouble = f"waiting: {printable(text)}" if text else ""
+
+    def _picture(self) -> Group:
+        from rich.console import Group
+        from rich.text import Text
+
+        # A full line would wrap when the terminal echoes ^C, and could not be taken away again.
+        told = self._trouble[: max(8, self._console.width - 4)]
+        return Group(self._progress, *([Text(told, "yellow")] if told else []))
 
     def close(self) -> None:
-        """Take the bars away."""
-        self._progress.stop()
+        """Take everything away."""
+        self._display.stop()
+
+
+def _failures(number: int) -> str:
+    return f"{number} failed" if number else ""
 
 
 def printable(text: str) -> str:
