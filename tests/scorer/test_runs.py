@@ -13,11 +13,14 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 import pytest
 
 Serve: TypeAlias = Callable[..., AbstractContextManager[Any]]
 Run: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
+Begin: TypeAlias = Callable[..., subprocess.Popen[str]]
+Shared: TypeAlias = tuple[str, Path]
 
 PLUGIN = '''
 import time
@@ -82,54 +85,89 @@ tasks:
 """
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the plug-in is installed."""
-    site = tmp_path / "site"
+    folder = tmp_path_factory.mktemp("environment")
+    site = folder / "site"
     info = site / "moody-1.0.dist-info"
     info.mkdir(parents=True)
     (site / "moody.py").write_text(PLUGIN)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: moody\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[echelon.adapters]\nmoody = moody:Moody\n")
-    return {**os.environ, "PYTHONPATH": str(site), "ECHELON_CACHE": str(tmp_path / "cache")}
+    return {**os.environ, "PYTHONPATH": str(site), "ECHELON_CACHE": str(folder / "cache")}
 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
     """A folder with 200 questions, numbered from 1."""
-    folder = tmp_path / "suite"
+    return make_suite(tmp_path / "suite", 200)
+
+
+def make_suite(folder: Path, count: int) -> Path:
     folder.mkdir()
     (folder / "suite.yaml").write_text(MANIFEST)
     lines = [
         {"id": f"{n:04}", "fields": {"number": str(n)}, "parts": [], "reference": {"kind": "choice", "labels": [word]}}
-        for n in range(1, 201)
+        for n in range(1, count + 1)
         for word in ["even" if n % 2 == 0 else "odd"]
     ]
     (folder / "parity.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return folder
 
 
+@contextmanager
+def serving(
+    folder: Path, environment: dict[str, str], models: dict[str, dict[str, Any]], listen: str = "127.0.0.1:0"
+) -> Iterator[Any]:
+    """A server of the plug-in under several names; model NAME notes what it is asked in `folder/asked-NAME`."""
+    config = folder / f"server-{uuid4().hex}.json"
+    served = [
+        {
+            "name": name,
+            "adapter": "moody",
+            "settings": {"log": str(folder / f"asked-{name}"), **settings},
+            "max_batch_size": 4,
+        }
+        for name, settings in models.items()
+    ]
+    config.write_text(json.dumps({"listener": {"listen": listen}, "models": served}))
+    command = [sys.executable, "-m", "echelon.cli", "serve", "--trust", "--config", str(config)]
+    child: Any = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    )
+    try:
+        child.address = child.stdout.readline().rpartition(" on ")[2].strip()
+        assert child.address
+        yield child
+    finally:
+        child.terminate()
+        child.wait(20)
+        child.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Shared]:
+    """One server for all tests that leave it as it is: its address, and where its models note what they are asked."""
+    folder = tmp_path_factory.mktemp("shared")
+    models: dict[str, dict[str, Any]] = {
+        "calm": {},
+        "asked-once": {},
+        "asked-twice": {},
+        "raising": {"raise_every": 100},
+        "refusing": {"refuse_every": 10},
+        "failing": {"raise_every": 11, "refuse_every": 7},
+    }
+    with serving(folder, environment, models) as server:
+        yield server.address, folder
+
+
 @pytest.fixture
 def serve(tmp_path: Path, environment: dict[str, str]) -> Serve:
-    """Starts servers of the plug-in."""
+    """Starts servers of one model called "moody"."""
 
-    @contextmanager
-    def start(listen: str = "127.0.0.1:0", **settings: Any) -> Iterator[Any]:
-        config = tmp_path / "server.json"
-        model = {"name": "moody", "adapter": "moody", "settings": {"log": str(tmp_path / "asked"), **settings}}
-        config.write_text(json.dumps({"listener": {"listen": listen}, "models": [{**model, "max_batch_size": 4}]}))
-        command = [sys.executable, "-m", "echelon.cli", "serve", "--trust", "--config", str(config)]
-        child: Any = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-        )
-        try:
-            child.address = child.stdout.readline().rpartition(" on ")[2].strip()
-            assert child.address
-            yield child
-        finally:
-            child.terminate()
-            child.wait(20)
-            child.stdout.close()
+    def start(listen: str = "127.0.0.1:0", **settings: Any) -> Any:
+        return serving(tmp_path, environment, {"moody": settings}, listen)
 
     return start
 
@@ -147,12 +185,32 @@ def echelon(tmp_path: Path, environment: dict[str, str]) -> Run:
     return run
 
 
-def asked(folder: Path) -> int:
-    return len((folder / "asked").read_text().splitlines())
+@pytest.fixture
+def begin(tmp_path: Path, environment: dict[str, str]) -> Iterator[Begin]:
+    """Begins commands that are not waited for."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "echelon.cli", *map(str, arguments)]
+        begun.append(
+            subprocess.Popen(
+                command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        )
+        return begun[-1]
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+def asked(folder: Path, model: str = "moody") -> int:
+    return len((folder / f"asked-{model}").read_text().splitlines())
 
 
 def was_asked(folder: Path, least: int) -> bool:
-    return (folder / "asked").exists() and asked(folder) >= least
+    return (folder / "asked-moody").exists() and asked(folder) >= least
 
 
 def task_of(result: Any) -> Any:
@@ -165,109 +223,109 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
 def test_a_complete_run_exits_0_and_the_same_command_asks_nothing_again(
-    serve: Serve, echelon: Run, suite: Path, tmp_path: Path
+    shared: Shared, echelon: Run, suite: Path
 ) -> None:
-    with serve() as server:
-        first = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
-        again = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
+    address, folder = shared
+    first = echelon("run", suite, "--model", f"{address}/asked-once", "--json")
+    again = echelon("run", suite, "--model", f"{address}/asked-once", "--json")
     assert first.returncode == 0, first.stderr
     assert task_of(first)["score"] == 1.0
     assert first.stdout == again.stdout
-    assert asked(tmp_path) == 200
+    assert asked(folder, "asked-once") == 200
 
 
-def test_new_asks_everything_again_under_another_run(serve: Serve, echelon: Run, suite: Path, tmp_path: Path) -> None:
-    with serve() as server:
-        first = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
-        again = echelon("run", suite, "--model", f"{server.address}/moody", "--json", "--new")
+def test_new_asks_everything_again_under_another_run(shared: Shared, echelon: Run, suite: Path) -> None:
+    address, folder = shared
+    first = echelon("run", suite, "--model", f"{address}/asked-twice", "--json")
+    again = echelon("run", suite, "--model", f"{address}/asked-twice", "--json", "--new")
     assert json.loads(first.stdout)["run"] != json.loads(again.stdout)["run"]
-    assert asked(tmp_path) == 400
+    assert asked(folder, "asked-twice") == 400
 
 
 def test_a_model_that_fails_one_question_in_a_hundred_keeps_the_others_and_says_so(
-    serve: Serve, echelon: Run, suite: Path
+    shared: Shared, echelon: Run, suite: Path
 ) -> None:
-    with serve(raise_every=100) as server:
-        result = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
-        table = echelon("report", "last", "--text")
+    result = echelon("run", suite, "--model", f"{shared[0]}/raising", "--json")
+    table = echelon("report", "last", "--text")
+    shown = json.loads(echelon("runs", "show", "last", "--json").stdout)
+    listed = echelon("runs", "list")
     assert result.returncode == 3, result.stderr
     task = task_of(result)
     assert task["counts"] == {"answered": 198, "crashed": 2}
     assert task["score"] == 0.99
     assert "crashed" in table.stdout
     assert "4711" not in result.stdout + result.stderr + table.stdout
+    # What the report leaves out.
+    assert shared[0] in listed.stdout
+    assert shown["outcomes"] == {"answered": 198, "crashed": 2}
+    assert {attempt["reason"] for attempt in shown["failed_attempts"]} == {"ADAPTER_EXCEPTION"}
 
 
-def test_refusals_are_outcomes_of_their_own_and_count_as_worst(serve: Serve, echelon: Run, suite: Path) -> None:
-    with serve(refuse_every=10) as server:
-        result = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
+def test_refusals_are_outcomes_of_their_own_and_count_as_worst(shared: Shared, echelon: Run, suite: Path) -> None:
+    result = echelon("run", suite, "--model", f"{shared[0]}/refusing", "--json")
     assert result.returncode == 3
     assert task_of(result)["counts"] == {"answered": 180, "refused": 20}
     assert task_of(result)["score"] == 0.9
 
 
 def test_a_time_out_leaves_the_task_incomplete_and_without_a_score_until_it_is_resumed(
-    serve: Serve, echelon: Run, suite: Path
+    serve: Serve, echelon: Run, tmp_path: Path
 ) -> None:
+    suite = make_suite(tmp_path / "suite", 40)
     port = free_port()
-    with serve(f"127.0.0.1:{port}", hang_every=150) as server:
-        stopped = echelon(
-            "run", suite, "--model", f"{server.address}/moody", "--json", "--timeout", "0.6", "--max-calls", "8"
-        )
+    command = ("run", suite, "--model", f"127.0.0.1:{port}/moody", "--json", "--max-calls", "8")
+    with serve(f"127.0.0.1:{port}", hang_every=30):
+        stopped = echelon(*command, "--timeout", "0.6")
     assert stopped.returncode == 4, stopped.stderr
+    assert "the run is incomplete: " in stopped.stderr
+    assert "; the same command resumes it" in stopped.stderr
     task = task_of(stopped)
     assert task["score"] is None
     assert task["counts"]["unavailable"] >= 1
-    with serve(f"127.0.0.1:{port}") as server:
-        resumed = echelon("run", suite, "--model", f"{server.address}/moody", "--json")
+    with serve(f"127.0.0.1:{port}"):
+        resumed = echelon(*command)
     assert resumed.returncode == 0
     assert task_of(resumed)["score"] == 1.0
     assert json.loads(resumed.stdout)["run"] == json.loads(stopped.stdout)["run"]
 
 
 def test_a_server_killed_in_the_middle_is_waited_for_and_the_report_has_the_same_bytes(
-    serve: Serve, echelon: Run, suite: Path, tmp_path: Path, environment: dict[str, str]
+    serve: Serve, echelon: Run, begin: Begin, suite: Path, tmp_path: Path
 ) -> None:
-    with serve() as server:
-        echelon("run", suite, "--model", f"{server.address}/moody", "--report", "calm.html", "--store", "calm")
     port = free_port()
-    command = [sys.executable, "-m", "echelon.cli", "run", str(suite), "--model", f"127.0.0.1:{port}/moody"]
-    with serve(f"127.0.0.1:{port}", delay_ms=10) as server:
-        run = subprocess.Popen(
-            [*command, "--report", "stormy.html", "--store", "stormy", "--max-calls", "8"],
-            env=environment,
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for(partial(was_asked, tmp_path, 251))
+    with serve(f"127.0.0.1:{port}", delay_ms=5) as server:
+        target = f"127.0.0.1:{port}/moody"
+        run = begin("run", suite, "--model", target, "--report", "stormy.html", "--store", "stormy", "--max-calls", 8)
+        wait_for(partial(was_asked, tmp_path, 51))
         server.kill()
         server.wait()
-        time.sleep(0.5)
+        time.sleep(0.3)
         with serve(f"127.0.0.1:{port}"):
             assert run.wait(40) == 0
+            echelon("run", suite, "--model", target, "--report", "calm.html", "--store", "calm")
     assert (tmp_path / "stormy.html").read_bytes() == (tmp_path / "calm.html").read_bytes()
 
 
 def test_kill_9_of_the_scorer_costs_at_most_the_calls_in_flight(
-    serve: Serve, echelon: Run, suite: Path, tmp_path: Path, environment: dict[str, str]
+    serve: Serve, echelon: Run, begin: Begin, suite: Path, tmp_path: Path
 ) -> None:
-    arguments = ["run", str(suite), "--max-calls", "8", "--report", "report.html", "--model"]
     with serve(delay_ms=5) as server:
         target = f"{server.address}/moody"
+        command = ("run", suite, "--max-calls", 8, "--report", "report.html", "--model", target)
         for kill_after in (40, 90, 140):
-            run = subprocess.Popen(
-                [sys.executable, "-m", "echelon.cli", *arguments, target],
-                env=environment,
-                cwd=tmp_path,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            run = begin(*command)
             wait_for(partial(was_asked, tmp_path, kill_after))
             run.send_signal(signal.SIGKILL)
             run.wait()
-        last = echelon(*arguments, target)
+        last = echelon(*command)
         assert last.returncode == 0, last.stderr
         assert asked(tmp_path) <= 200 + 3 * 8
         resumed = (tmp_path / "report.html").read_bytes()
@@ -275,32 +333,35 @@ def test_kill_9_of_the_scorer_costs_at_most_the_calls_in_flight(
     assert resumed == (tmp_path / "calm.html").read_bytes()
 
 
-def test_order_and_concurrency_change_no_byte_of_the_report(
-    serve: Serve, echelon: Run, suite: Path, tmp_path: Path
+def test_ctrl_c_exits_130_and_says_how_to_go_on(
+    serve: Serve, echelon: Run, begin: Begin, suite: Path, tmp_path: Path
 ) -> None:
-    with serve(raise_every=11, refuse_every=7) as server:
-        for calls in (1, 5, 64):
-            target = f"{server.address}/moody"
-            echelon(
-                "run", suite, "--model", target, "--store", f"s{calls}", "--report", f"r{calls}", "--max-calls", calls
-            )
+    with serve(delay_ms=5) as server:
+        command = ("run", suite, "--max-calls", 8, "--model", f"{server.address}/moody")
+        run = begin(*command)
+        wait_for(partial(was_asked, tmp_path, 40))
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=20)
+        assert run.returncode == 130, errors
+        assert errors.splitlines()[-1] == "interrupted; what was answered is stored, and the same command resumes it"
+        assert "Traceback" not in errors
+        assert echelon(*command).returncode == 0
+    assert asked(tmp_path) <= 200 + 8
+
+
+def test_order_and_concurrency_change_no_byte_of_the_report(shared: Shared, echelon: Run, tmp_path: Path) -> None:
+    suite = make_suite(tmp_path / "suite", 40)
+    for calls in (1, 5, 64):
+        target = f"{shared[0]}/failing"
+        echelon("run", suite, "--model", target, "--store", f"s{calls}", "--report", f"r{calls}", "--max-calls", calls)
     assert (tmp_path / "r1").read_bytes() == (tmp_path / "r5").read_bytes() == (tmp_path / "r64").read_bytes()
 
 
 def test_a_server_that_never_comes_back_ends_the_run_incomplete_and_resumable(
-    serve: Serve, echelon: Run, suite: Path, tmp_path: Path, environment: dict[str, str]
+    serve: Serve, begin: Begin, suite: Path, tmp_path: Path
 ) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "echelon.cli", "run", str(suite), "--model", f"127.0.0.1:{port}/moody"]
-    with serve(f"127.0.0.1:{port}", delay_ms=10) as server:
-        run = subprocess.Popen(
-            [*command, "--max-calls", "8", "--patience", "1"],
-            env=environment,
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    with serve(delay_ms=10) as server:
+        run = begin("run", suite, "--model", f"{server.address}/moody", "--max-calls", 8, "--patience", 1)
         wait_for(partial(was_asked, tmp_path, 51))
         server.kill()
         _, errors = run.communicate(timeout=40)
@@ -330,29 +391,42 @@ def test_a_full_disk_stops_the_run_cleanly_and_loses_nothing(
     assert task_of(resumed)["counts"] == {"answered": 200}
 
 
-def test_a_reference_run_sets_the_sota_and_other_samples_are_refused(
-    serve: Serve, echelon: Run, suite: Path, tmp_path: Path
-) -> None:
-    with serve() as server:
-        target = f"{server.address}/moody"
-        reference = json.loads(echelon("run", suite, "--model", target, "--json").stdout)["run"]
-        result = echelon("run", suite, "--model", target, "--json", "--new", "--sota", reference[:10])
-        sota = task_of(result)["sota"]
-        assert (sota["score"], sota["n"]) == (1.0, 200)
-        lines = (suite / "parity.jsonl").read_text().splitlines()
-        (suite / "parity.jsonl").write_text("\n".join(lines[:100]))
-        refused = echelon("run", suite, "--model", target, "--sota", reference[:10])
+def test_a_reference_run_sets_the_sota_and_other_samples_are_refused(shared: Shared, echelon: Run, suite: Path) -> None:
+    target = f"{shared[0]}/calm"
+    reference = json.loads(echelon("run", suite, "--model", target, "--json").stdout)["run"]
+    result = echelon("run", suite, "--model", target, "--json", "--new", "--sota", reference[:10])
+    sota = task_of(result)["sota"]
+    assert (sota["score"], sota["n"]) == (1.0, 200)
+    lines = (suite / "parity.jsonl").read_text().splitlines()
+    (suite / "parity.jsonl").write_text("\n".join(lines[:100]))
+    refused = echelon("run", suite, "--model", target, "--sota", reference[:10])
     assert refused.returncode == 1
     assert "has changed since run" in refused.stderr
 
 
-def test_a_sota_file_is_read_and_its_faults_are_named(serve: Serve, echelon: Run, suite: Path, tmp_path: Path) -> None:
+def test_a_suite_that_moved_is_told_and_found_again_by_running_it(
+    shared: Shared, echelon: Run, suite: Path, tmp_path: Path
+) -> None:
+    target = f"{shared[0]}/calm"
+    first = echelon("run", suite, "--model", target, "--json")
+    suite.rename(tmp_path / "moved")
+    lost = echelon("report", "--text")
+    again = echelon("run", "moved", "--model", target, "--json", "--report", "/proc/none/report.html")
+    found = echelon("report", "--json")
+    assert lost.returncode == 1
+    assert "is no longer in" in lost.stderr
+    assert again.stdout == found.stdout == first.stdout
+    assert "cannot write the report to /proc/none/report.html" in again.stderr
+
+
+def test_a_sota_file_is_read_and_its_faults_are_named(
+    shared: Shared, echelon: Run, suite: Path, tmp_path: Path
+) -> None:
     (tmp_path / "sota.json").write_text('{"tasks": {"parity": {"score": 0.9, "source": "a paper"}}}')
     (tmp_path / "bad.json").write_text('{"tasks": {"parity": {"scor": 0.9, "source": "a paper"}}}')
-    with serve() as server:
-        target = f"{server.address}/moody"
-        good = echelon("run", suite, "--model", target, "--sota", "sota.json", "--json")
-        bad = echelon("run", suite, "--model", target, "--sota", "bad.json")
+    target = f"{shared[0]}/calm"
+    good = echelon("run", suite, "--model", target, "--sota", "sota.json", "--json")
+    bad = echelon("run", suite, "--model", target, "--sota", "bad.json")
     assert task_of(good)["sota"]["score"] == 0.9
     assert task_of(good)["won"] is True
     assert bad.returncode == 1
@@ -360,52 +434,28 @@ def test_a_sota_file_is_read_and_its_faults_are_named(serve: Serve, echelon: Run
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (["--model", "nowhere"], "is no target"),
-        (["--model", "{address}/moddy"], "did you mean 'moody'?"),
-        (["--model", "{address}/moody", "--task", "party"], "did you mean 'parity'?"),
-        (["--model", "{address}/moody", "--sota", "4711"], "no run '4711'"),
+        (["--model", "nowhere"], 1, "is no target"),
+        (["--model", "{address}/clam"], 1, "did you mean 'calm'?"),
+        (["--model", "{address}/calm", "--task", "party"], 1, "did you mean 'parity'?"),
+        (["--model", "{address}/calm", "--sota", "4711"], 1, "no run '4711'"),
+        (["--model", "{address}/calm", "--sota", "last"], 2, "--sota last would mean another run each time"),
     ],
 )
 def test_what_is_mistyped_is_named_with_the_nearest_right_word(
-    serve: Serve, echelon: Run, suite: Path, arguments: list[str], said: str
+    shared: Shared, echelon: Run, suite: Path, arguments: list[str], code: int, said: str
 ) -> None:
-    with serve() as server:
-        result = echelon("run", suite, *(word.format(address=server.address) for word in arguments))
-    assert result.returncode == 1
+    result = echelon("run", suite, *(word.format(address=shared[0]) for word in arguments))
+    assert result.returncode == code
     assert said in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_runs_tells_what_the_report_leaves_out(serve: Serve, echelon: Run, suite: Path) -> None:
-    with serve(raise_every=100) as server:
-        echelon("run", suite, "--model", f"{server.address}/moody")
-        listed = echelon("runs", "list")
-        shown = json.loads(echelon("runs", "show", "last", "--json").stdout)
-    assert server.address in listed.stdout
-    assert shown["outcomes"] == {"answered": 198, "crashed": 2}
-    assert {attempt["reason"] for attempt in shown["failed_attempts"]} == {"ADAPTER_EXCEPTION"}
-
-
-def test_a_store_has_one_writer(
-    serve: Serve, echelon: Run, suite: Path, tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_a_store_has_one_writer(serve: Serve, echelon: Run, begin: Begin, suite: Path, tmp_path: Path) -> None:
     with serve(delay_ms=20) as server:
-        command = [sys.executable, "-m", "echelon.cli", "run", str(suite), "--model", f"{server.address}/moody"]
-        run = subprocess.Popen(
-            command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        begin("run", suite, "--model", f"{server.address}/moody")
         wait_for(partial(was_asked, tmp_path, 1))
         second = echelon("run", suite, "--model", f"{server.address}/moody")
-        run.kill()
-        run.wait()
     assert second.returncode == 1
     assert "another run is writing" in second.stderr
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
 from echelon.scorer.outcomes import State
+from echelon.scorer.printing import printable
 from echelon.scorer.suites.suite import Task
 
 if TYPE_CHECKING:
@@ -136,11 +137,6 @@ class Live(Silence):
 
 def _failures(number: int) -> str:
     return f"{number} failed" if number else ""
-
-
-def printable(text: str) -> str:
-    """Another's text on one line and without anything that could steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def watcher(out: TextIO, what: str, *, quiet: bool) -> Silence:

@@ -18,6 +18,7 @@ from echelon.scorer.commands.options import (
     store_option,
     write_report,
 )
+from echelon.scorer.printing import printable
 
 if TYPE_CHECKING:
     from echelon.scorer.assessment import Assignment
@@ -106,7 +107,7 @@ def run(
     if not as_json:
         click.echo(f"\nreport: {path}")
     if reason:
-        click.echo(reason, err=True)
+        click.echo(printable(reason), err=True)
     sys.exit(exit_code(result))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from echelon.scorer.commands.options import json_option, store_option
+from echelon.scorer.printing import printable
 
 if TYPE_CHECKING:
     from echelon.scorer.outcomes import State
     from echelon.scorer.store import Attempt, RunRecord
 
-_LAST = 20
-"""Failed tries that are shown to people."""
+_KINDS = 10
+"""Kinds of failure that are shown to people."""
 
 
 @click.group()
@@ -62,9 +64,20 @@ def show_run(run: str, as_json: bool, folder: Path) -> None:
     attempts = shown.pop("failed_attempts")
     for key, value in shown.items():
         click.echo(f"{key:16} {_said(value)}")
-    click.echo(f"{'failed attempts':16} {_said(Counter(attempt['reason'] for attempt in attempts))}")
-    for attempt in attempts[-_LAST:]:
-        click.echo("  {at}  {task}/{sample}  {reason}: {detail}".format(**attempt))
+    click.echo(f"{'failed attempts':16} {len(attempts) or 'none'}")
+    for line in _kinds_of_failure(attempts):
+        click.echo(f"  {line}")
+
+
+def _kinds_of_failure(attempts: list[dict[str, str]]) -> Iterator[str]:
+    """Each with its number and where it was first met, the most frequent first."""
+    first: dict[tuple[str, str], dict[str, str]] = {}
+    kinds = Counter((attempt["reason"], attempt["detail"]) for attempt in attempts)
+    for attempt in attempts:
+        first.setdefault((attempt["reason"], attempt["detail"]), attempt)
+    for (reason, detail), number in kinds.most_common(_KINDS):
+        where = "{task}/{sample} at {at}".format(**first[reason, detail])
+        yield f"{number} x {reason}: {printable(detail)} (first: {where})"
 
 
 def _facts(

@@ -37,7 +37,7 @@ def model_name(result: RunResult) -> str:
 def headline(level: LevelResult, result: RunResult) -> str:
     """The level with everything it depends on, as in "Level 3 on starter@1a2b, edition 2025"."""
     reached = f"Level {level.level}" if level.level else "No level"
-    return f"{reached} on {result.suite.label}, edition {level.edition}"
+    return f"{reached} on {level.scope}, edition {level.edition}"
 
 
 def editions(result: RunResult) -> tuple[str, ...]:
