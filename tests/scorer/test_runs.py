@@ -12,15 +12,25 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
 import pytest
 
 Serve: TypeAlias = Callable[..., AbstractContextManager[Any]]
-Run: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 Begin: TypeAlias = Callable[..., subprocess.Popen[str]]
 Shared: TypeAlias = tuple[str, Path]
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run: TypeAlias = Callable[..., Ended]
 
 PLUGIN = '''
 import time
@@ -173,14 +183,18 @@ def serve(tmp_path: Path, environment: dict[str, str]) -> Serve:
 
 
 @pytest.fixture
-def echelon(tmp_path: Path, environment: dict[str, str]) -> Run:
-    """Runs the command line to its end."""
+def echelon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line to its end, in this process and therefore fast."""
+    from echelon.cli import main
 
-    def run(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "echelon.cli", *map(str, arguments)]
-        return subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, **options
-        )
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: Any) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["echelon", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(int(ended.value.code or 0), *capsys.readouterr())
 
     return run
 
@@ -190,13 +204,10 @@ def begin(tmp_path: Path, environment: dict[str, str]) -> Iterator[Begin]:
     """Begins commands that are not waited for."""
     begun: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: Any) -> subprocess.Popen[str]:
+    def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "echelon.cli", *map(str, arguments)]
-        begun.append(
-            subprocess.Popen(
-                command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
-        )
+        options |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        begun.append(subprocess.Popen(command, env=environment, cwd=tmp_path, **options))
         return begun[-1]
 
     yield start
@@ -370,22 +381,18 @@ def test_a_server_that_never_comes_back_ends_the_run_incomplete_and_resumable(
 
 
 def test_a_full_disk_stops_the_run_cleanly_and_loses_nothing(
-    serve: Serve, echelon: Run, suite: Path, tmp_path: Path
+    serve: Serve, echelon: Run, begin: Begin, suite: Path
 ) -> None:
     with serve() as server:
         target = f"{server.address}/moody"
-        full = echelon(
-            "run",
-            suite,
-            "--model",
-            target,
-            "--max-calls",
-            "4",
+        full = begin(
+            *("run", suite, "--model", target, "--max-calls", 4),
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000)),
         )
-        assert full.returncode == 1, full.stdout
-        assert "nothing that was stored is lost" in full.stderr
-        assert "Traceback" not in full.stderr
+        _, errors = full.communicate(timeout=40)
+        assert full.returncode == 1
+        assert "nothing that was stored is lost" in errors
+        assert "Traceback" not in errors
         resumed = echelon("run", suite, "--model", target, "--json")
     assert resumed.returncode == 0, resumed.stderr
     assert task_of(resumed)["counts"] == {"answered": 200}
