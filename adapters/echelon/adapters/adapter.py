@@ -66,7 +66,7 @@ class BatchAdapter(Adapter[SettingsT]):
     """Takes several requests at once and may block; it is called from worker threads, never from two at a time.
 
     Each method returns as many outcomes as it got requests, in their order. An EchelonError in an outcome's place
-    fails that request alone; one that is raised fails the batch.
+    fails that request alone; where a method raises, each request of the batch is asked again by itself.
     """
 
     def comprehend(self, requests: Sequence[Request]) -> Sequence[Returned]:
