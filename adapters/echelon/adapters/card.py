@@ -50,4 +50,7 @@ class Card:
 
     def support(self, call: Call) -> CallSupport | None:
         """What the card says of `call`, None where it is not supported."""
-        return next((support for support in self.calls if support.call is call), None)
+        for support in self.calls:
+            if support.call is call:
+                return support
+        return None

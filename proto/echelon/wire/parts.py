@@ -85,7 +85,11 @@ _DATA_TYPE_OF = {number: name for name, number in DATA_TYPES.items()}
 
 def part_to_proto(part: Part) -> pb.Part:
     """The message for `part`; InvalidInputError where its bytes and its shape disagree."""
-    message = pb.Part(role=ROLES[part.role], name=part.name)
+    message = pb.Part()
+    if part.role is not Role.INPUT:
+        message.role = ROLES[part.role]
+    if part.name:
+        message.name = part.name
     _TO[part.kind](part, message)
     return message
 
@@ -105,7 +109,7 @@ def kinds_to_proto(kinds: tuple[Kind, ...]) -> list[pb.Kind]:
 
 def kinds_from_proto(numbers: Any) -> tuple[Kind, ...]:
     """The kinds behind enum numbers; unknown ones, from a newer peer, are left out."""
-    return tuple(_KIND_OF[number] for number in numbers if number in _KIND_OF)
+    return tuple([_KIND_OF[number] for number in numbers if number in _KIND_OF])
 
 
 def _text(part: Text, message: pb.Part) -> None:

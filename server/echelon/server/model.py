@@ -161,7 +161,7 @@ class ServedModel:
         for part in request.parts:
             if part.kind not in support.input_kinds:
                 raise UnsupportedError(f"model {self.name!r} takes no {part.kind} to {_VERB[request.call]}")
-        if request.output_kinds and not set(request.output_kinds) & set(support.output_kinds):
+        if request.output_kinds and set(request.output_kinds).isdisjoint(support.output_kinds):
             wanted = " or ".join(request.output_kinds)
             raise UnsupportedError(f"model {self.name!r} gives no {wanted} when asked to {_VERB[request.call]}")
 

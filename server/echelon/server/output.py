@@ -18,7 +18,7 @@ def check_outcome(outcome: Any, request: Request, card: Card) -> Outcome:
         raise OutputInvalidError(f"the adapter returned {type(outcome.parts).__name__} as the parts of an answer")
     support = card.support(request.call)
     carded = support.output_kinds if support is not None else ()
-    allowed = tuple(kind for kind in request.output_kinds if kind in carded) or carded
+    allowed = [kind for kind in request.output_kinds if kind in carded] or carded
     for part in outcome.parts:
         if not isinstance(part, Part):
             raise OutputInvalidError(f"the adapter returned {type(part).__name__} as a part")
