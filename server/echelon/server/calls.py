@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from time import monotonic
 
@@ -19,6 +19,7 @@ from echelon.rpc.admission import Admission
 from echelon.rpc.config import Limits
 from echelon.rpc.guard import Guard
 from echelon.server.batcher import Done
+from echelon.server.deadlines import Deadlines
 from echelon.server.models import Models
 from echelon.server.output import check_outcome
 from echelon.server.remembered import Remembered, digest_of, other_body
@@ -39,6 +40,7 @@ class Calls:
         self._admission = admission
         self._guard = guard
         self._limits = limits
+        self._deadlines = Deadlines()
         self._remembered = Remembered(limits.remembered_calls, limits.remembered_bytes)
 
     async def answer(
@@ -50,10 +52,12 @@ class Calls:
         try:
             check(message)
             request = self._request(call, message, remaining_s)
+            deadline = request.deadline
+            assert deadline is not None
             # gRPC itself ends a call at its deadline; a timer is needed only for what it knows nothing of.
             timed = remaining_s is None or remaining_s > self._limits.default_deadline_s or message.HasField("budget")
             answering = self._ask_once(request, message, peer) if request.id else self._ask(request, message.model)
-            return await (_within_budget(answering, request) if timed else answering)
+            return await (self._deadlines.keep(deadline, answering) if timed else answering)
         finally:
             self._admission.leave(size)
 
@@ -166,11 +170,3 @@ class Calls:
         except Exception as error:  # noqa: BLE001  (see above)
             incident = self._guard.incident(error)
             raise OutputInvalidError(f"the model's answer has a field of a wrong type; {incident}") from None
-
-
-async def _within_budget(answering: Awaitable[pb.Outcome], request: Request) -> pb.Outcome:
-    try:
-        async with asyncio.timeout(request.remaining_s()):
-            return await answering
-    except TimeoutError:
-        raise BudgetExceededError("no answer within the call's budget") from None

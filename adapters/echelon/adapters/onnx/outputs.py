@@ -278,7 +278,11 @@ class TensorOutput(Output):
     kind = Kind.TENSOR
 
     def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
-        return [Tensor.from_array(item) for item in outputs[0]]
+        # One copy of the whole batch, and slices of it.
+        whole = Tensor.from_array(outputs[0])
+        shape, size = whole.shape[1:], len(whole.data) // len(outputs[0])
+        starts = range(0, len(whole.data), size) if size else [0] * len(outputs[0])
+        return [Tensor(whole.data[start : start + size], whole.data_type, shape) for start in starts]
 
 
 OUTPUTS: Mapping[str, type[Output]] = {
