@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -356,8 +357,15 @@ def _view(data: bytes, data_type: str, shape: tuple[int, ...], what: str) -> NDA
 
     if data_type not in DATA_TYPES:
         raise InvalidInputError(f"{what}: unknown element type {data_type!r}; known: {', '.join(sorted(DATA_TYPES))}")
-    little = np.dtype(data_type).newbyteorder("<")
+    little = _little_endian(data_type)
     expected = prod(shape) * little.itemsize
     if expected != len(data) or min(shape, default=0) < 0:
         raise InvalidInputError(f"{what}: {data_type} of shape {list(shape)} takes {expected} bytes, got {len(data)}")
     return np.frombuffer(data, little).reshape(shape)
+
+
+@cache
+def _little_endian(data_type: str) -> np.dtype[Any]:
+    import numpy as np
+
+    return np.dtype(data_type).newbyteorder("<")

@@ -68,7 +68,8 @@ class Feed:
         if shape is None or len(shape) != len(wanted):
             return False
         fits = shape == wanted or all(length in (None, there) for length, there in zip(wanted, shape, strict=True))
-        return fits and np.can_cast(values.dtype, self.port.data_type, "same_kind")
+        dtype = values.dtype
+        return fits and (dtype == self.port.data_type or np.can_cast(dtype, self.port.data_type, "same_kind"))
 
     def _misfit(self, values: Any) -> InvalidInputError:
         got = f"{values.dtype} of shape {list(values.shape)}" if hasattr(values, "shape") else "text"
