@@ -1,6 +1,6 @@
 """What stands around every method: authenticates, maps exceptions, logs; nothing of a failure leaks.
 
-Methods are wrapped when they are added. An interceptor would do the same, for 15 to 25 us more a call.
+Methods are wrapped when they are added, which costs a call less than an interceptor does.
 """
 
 from __future__ import annotations
