@@ -29,7 +29,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run `async def` tests to their end."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    from echelon.rpc.listener import run
+    from echelon.rpc.loop import run
 
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     run(lambda: pyfuncitem.obj(**arguments))

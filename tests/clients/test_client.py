@@ -143,7 +143,7 @@ async def test_a_server_that_is_not_there_is_unreachable() -> None:
 @pytest.fixture
 def address(serving: Serving) -> Iterator[str]:
     """A server on a loop of its own, for clients that have none."""
-    from echelon.rpc.listener import run
+    from echelon.rpc.loop import run
 
     found: list[str] = []
     ready, over = threading.Event(), threading.Event()

@@ -116,13 +116,3 @@ def _options(config: ListenerConfig) -> Sequence[tuple[str, int]]:
         ("grpc.max_connection_age_ms", 1_800_000),
         ("grpc.max_connection_age_grace_ms", 300_000),
     )
-
-
-def run(main: Callable[[], Any]) -> Any:
-    """Run an async program on uvloop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main())
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main())

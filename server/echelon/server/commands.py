@@ -46,7 +46,7 @@ def serve(models: tuple[str, ...], config: Path | None, listen: str | None, trus
     registry = Registry.installed()
 
     from echelon.rpc import log
-    from echelon.rpc.listener import run
+    from echelon.rpc.loop import run
     from echelon.server.app import Server
     from echelon.server.app import serve as serve_until_stopped
 

@@ -31,7 +31,7 @@ def demo(samples: int, suite_seed: int, as_json: bool, folder: Path) -> None:
     The specialists run first and set each task's sota. Then three generalists are measured against them, and five
     controls that must each get a known verdict; exit code 1 if one does not, from 25 samples a task up.
     """
-    from echelon.rpc.listener import run as run_loop
+    from echelon.rpc.loop import run as run_loop
     from echelon.scorer.demo import Demo
     from echelon.scorer.store import Store
     from echelon.scorer.suites.sources import open_suite

@@ -112,7 +112,7 @@ def run(
 
 
 def _carry_out(assignment: Assignment, store: Store, progress: Silence) -> tuple[RunRecord, str]:
-    from echelon.rpc.listener import run as run_loop
+    from echelon.rpc.loop import run as run_loop
     from echelon.scorer.assessment import carry_out
 
     try:
