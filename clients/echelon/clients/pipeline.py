@@ -142,7 +142,9 @@ class Pipeline:
             if self._pending:
                 raise UnreachableError("the server ended the stream with calls unanswered")
         except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+            found = from_rpc_error(error)
+            # A write to a stream that has just ended makes grpc.aio forget why it ended; opening it again will tell.
+            raise UnreachableError(str(found)) if type(found) is EchelonError else found from error
         finally:
             writer.cancel()
             stream.cancel()
