@@ -19,3 +19,9 @@ class StoreError(ConfigurationError):
     """The store of runs cannot be used."""
 
     reason = "STORE_UNUSABLE"
+
+
+class NotComputedError(ConfigurationError):
+    """A metric lacks what it needs, an embedder or a judge, say; its task has no score, for the reason in the text."""
+
+    reason = "NOT_COMPUTED"

@@ -9,7 +9,8 @@ from math import fsum, isfinite, sqrt
 from typing import Protocol
 
 from echelon.adapters import Card
-from echelon.adapters.errors import ConfigurationError
+from echelon.adapters.errors import ConfigurationError, MissingExtraError
+from echelon.scorer.errors import NotComputedError
 from echelon.scorer.extract import InvalidAnswer, extract, extractor
 from echelon.scorer.levels import EDITIONS, gate_won, level, sigma
 from echelon.scorer.metrics.metric import Metric, Stats
@@ -85,14 +86,13 @@ def _scope(evaluation: Evaluation) -> str:
 
 
 def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, viewed: int) -> TaskResult:
-    measure = metric(task.metric, task.worst, task.labels)
-    metric_id = f"{measure.id}|{extractor(task.extractor).id}"
-    _check_comparable(task, metric_id, sota)
-    if task.id in evaluation.unsupported:
-        samples = len(evaluation.suite.sample_ids(task))
-        tally = _Tally(counts=Counter({State.UNSUPPORTED: samples}), samples=samples)
-    else:
+    try:
+        measure = metric(task.metric, task.worst, task.labels)
+        metric_id = f"{measure.id}|{extractor(task.extractor).id}"
+        _check_comparable(task, metric_id, sota)
         tally = _tally(evaluation, journal, task, measure, viewed)
+    except (NotComputedError, MissingExtraError) as error:
+        return _not_computed(evaluation, journal, task, sota, str(error))
     # Only a whole sample set has a score; a missing sample is not a wrong one.
     score = measure.finish(tally.rows) if tally.rows and len(tally.rows) == tally.samples else None
     up = measure.higher_is_better
@@ -113,6 +113,26 @@ def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: So
     )
 
 
+def _not_computed(evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, reason: str) -> TaskResult:
+    """What is known of a task without its metric: how its samples ended."""
+    tally = _counted(evaluation, journal, task)
+    return TaskResult(
+        task=task,
+        metric_id="",
+        higher_is_better=True,
+        unit="",
+        sample_count=tally.samples,
+        counts=dict(sorted(tally.counts.items())),
+        score=None,
+        sota=sota,
+        sigmas={},
+        sota_sigmas={},
+        above_chance=False,
+        won=False,
+        not_computed=reason,
+    )
+
+
 def _check_comparable(task: Task, metric_id: str, sota: Sota | None) -> None:
     if sota is not None and sota.metric_id and sota.metric_id != metric_id:
         raise ConfigurationError(
@@ -128,8 +148,10 @@ def _sigmas(task: Task, score: float | None) -> dict[str, float]:
 
 
 def _tally(evaluation: Evaluation, journal: Outcomes, task: Task, measure: Metric, viewed: int) -> _Tally:
-    tally = _Tally()
     suite, run = evaluation.suite, evaluation.run
+    if task.id in evaluation.unsupported:
+        return _counted(evaluation, journal, task)
+    tally = _Tally()
     tried = journal.tried(run, task.id)
     outcomes = journal.outcomes(run, task.id, suite.sample_ids(task))
     # One sample and its outcome at a time: media may be large.
@@ -138,6 +160,21 @@ def _tally(evaluation: Evaluation, journal: Outcomes, task: Task, measure: Metri
         if outcome is not None:
             _add(tally, measure, task, sample, outcome, viewed)
         elif sample.id in tried:
+            tally.counts[State.UNAVAILABLE] += 1
+    return tally
+
+
+def _counted(evaluation: Evaluation, journal: Outcomes, task: Task) -> _Tally:
+    """How the samples ended, without looking into the answers."""
+    ids = evaluation.suite.sample_ids(task)
+    if task.id in evaluation.unsupported:
+        return _Tally(counts=Counter({State.UNSUPPORTED: len(ids)}), samples=len(ids))
+    tried = journal.tried(evaluation.run, task.id)
+    tally = _Tally(samples=len(ids))
+    for sample, outcome in zip(ids, journal.outcomes(evaluation.run, task.id, ids), strict=True):
+        if outcome is not None:
+            tally.counts[outcome.state] += 1
+        elif sample in tried:
             tally.counts[State.UNAVAILABLE] += 1
     return tally
 

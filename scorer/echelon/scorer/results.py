@@ -40,7 +40,7 @@ class ViewedSample:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """One task's result; `score` is None while the task is incomplete or where it is unsupported.
+    """One task's result; `score` is None while the task is incomplete, or where it is unsupported or not computed.
 
     `counts` has every state that occurred; they add up to `sample_count` minus what was not asked yet. `sigmas` and
     `sota_sigmas` are the score and sota mapped to 0-100, by edition. `won` is the point gate: at least sota.
@@ -59,6 +59,8 @@ class TaskResult:
     above_chance: bool
     won: bool
     viewed: tuple[ViewedSample, ...] = ()
+    not_computed: str = ""
+    """Why the metric cannot be computed here, empty where it can."""
 
     @property
     def supported(self) -> bool:

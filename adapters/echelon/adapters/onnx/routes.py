@@ -136,7 +136,7 @@ class Route:
 def _stack(port: Port, items: Sequence[NDArray[Any]]) -> NDArray[Any]:
     import numpy as np
 
-    cast = [np.ascontiguousarray(item, port.data_type) for item in items]
+    cast = [np.ascontiguousarray(item, port.data_type).data for item in items]
     # numpy would let go of the interpreter for each row, and wait for each row until the server's loop is idle.
     return np.frombuffer(bytearray().join(cast), port.data_type).reshape(len(items), *items[0].shape)
 

@@ -6,9 +6,23 @@ from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 from math import fsum
+from typing import TYPE_CHECKING
 
 from echelon.adapters import Choice, InvalidInputError, Kind, Part
-from echelon.scorer.metrics.metric import MeanMetric, Metric, Stats, column, expect, ratio, read_both
+from echelon.scorer.metrics.metric import (
+    MeanMetric,
+    Metric,
+    RatioMetric,
+    Stats,
+    expect,
+    quotient,
+    ratio,
+    read_both,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NO_CLASS = -1.0
 
@@ -46,7 +60,7 @@ class MacroF1(Metric):
         return ratio(fsum(2 * hits[code] / (true[code] + predicted[code]) for code in true), len(true))
 
 
-class MicroF1(Metric):
+class MicroF1(RatioMetric):
     """F1 of label sets, over all samples; the stats are (right, wrong, missed) labels."""
 
     name = "micro_f1"
@@ -61,9 +75,11 @@ class MicroF1(Metric):
         count = float(max(1, len(_label_set(references[0]))))
         return 0.0, count, count
 
-    def finish(self, rows: Sequence[Stats]) -> float:
-        right, wrong, missed = (column(rows, index) for index in range(3))
-        return ratio(2 * right, 2 * right + wrong + missed, empty=1.0)
+    def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        right, wrong, missed = np.moveaxis(sums, -1, 0)
+        return quotient(2 * right, 2 * right + wrong + missed, empty=1.0)
 
 
 def label_code(label: str) -> float:

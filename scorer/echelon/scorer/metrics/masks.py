@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum
 from typing import TYPE_CHECKING
 
 from echelon.adapters import Kind, Mask, Part
 from echelon.scorer.errors import InvalidSuiteError
-from echelon.scorer.metrics.metric import InvalidAnswer, Metric, Stats, column, expect, ratio, read_both
+from echelon.scorer.metrics.metric import InvalidAnswer, RatioMetric, Stats, expect, quotient, read_both
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +17,7 @@ NO_CLASS = 255
 """The value of a pixel without a class: wrong in an answer, ignored in a reference."""
 
 
-class MeanIoU(Metric):
+class MeanIoU(RatioMetric):
     """The mean over classes of intersection by union, pooled over all samples.
 
     The stats are the intersections of every class, then the unions. A class that occurs nowhere does not count.
@@ -49,11 +48,12 @@ class MeanIoU(Metric):
         # As many pixels wrong as missed.
         return tuple(2 * count for count in missed)
 
-    def finish(self, rows: Sequence[Stats]) -> float:
-        count = len(self.labels)
-        sums = [column(rows, index) for index in range(2 * count)]
-        shares = [inside / union for inside, union in zip(sums[:count], sums[count:], strict=True) if union]
-        return ratio(fsum(shares), len(shares), empty=1.0)
+    def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        inside, unions = np.split(sums, 2, axis=-1)
+        occurring = np.count_nonzero(unions, axis=-1)
+        return quotient(quotient(inside, unions).sum(axis=-1), np.asarray(occurring, np.float64), empty=1.0)
 
     def _classes(self, part: Part) -> NDArray[np.uint8]:
         """Each pixel's place in the task's labels."""

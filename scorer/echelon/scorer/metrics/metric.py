@@ -5,14 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from math import fsum, inf, isfinite
-from typing import ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 from echelon.adapters import InvalidInputError, Kind, Part
 from echelon.adapters.errors import OutputInvalidError
 from echelon.scorer.errors import InvalidSuiteError
 
-Stats: TypeAlias = tuple[float, ...]
-"""What one sample contributes; the rows of all samples are all that a score needs."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Stats: TypeAlias = Sequence[float]
+"""What one sample contributes, mostly a tuple; the rows of all samples are all that a score needs."""
 
 PartT = TypeVar("PartT", bound=Part)
 T = TypeVar("T")
@@ -50,6 +54,8 @@ class Metric(ABC):
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
         """The stats of an answer against the reference that suits it best; InvalidAnswer if it cannot be scored."""
         candidates = [self.compare(prediction, reference) for reference in references]
+        if len(candidates) == 1:
+            return candidates[0]
         choose = max if self.higher_is_better else min
         return choose(candidates, key=lambda stats: self.finish([stats]))
 
@@ -66,7 +72,20 @@ class Metric(ABC):
         """The score of all samples, the same to the bit in whatever order they come."""
 
 
-class MeanMetric(Metric):
+class RatioMetric(Metric):
+    """A score that depends on the sums of the stats alone, so that it can be had for many samplings at once."""
+
+    @abstractmethod
+    def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The scores of sums of stats, which lie along the last axis."""
+
+    def finish(self, rows: Sequence[Stats]) -> float:
+        import numpy as np
+
+        return float(self.from_sums(np.array([column(rows, index) for index in range(len(rows[0]))])))
+
+
+class MeanMetric(RatioMetric):
     """The mean of a value per sample; the stats are (value, 1)."""
 
     @abstractmethod
@@ -79,8 +98,8 @@ class MeanMetric(Metric):
     def worst(self, references: Sequence[Part]) -> Stats:
         return self.range[0], 1.0
 
-    def finish(self, rows: Sequence[Stats]) -> float:
-        return ratio(column(rows, 0), column(rows, 1))
+    def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return quotient(sums[..., 0], sums[..., 1])
 
 
 class ErrorMetric(MeanMetric):
@@ -117,6 +136,16 @@ def column(rows: Iterable[Stats], index: int) -> float:
 def ratio(numerator: float, denominator: float, *, empty: float = 0.0) -> float:
     """The quotient, or `empty` where there is nothing to divide by."""
     return numerator / denominator if denominator else empty
+
+
+def quotient(
+    numerators: NDArray[np.float64], denominators: NDArray[np.float64], *, empty: float = 0.0
+) -> NDArray[np.float64]:
+    """`ratio` for arrays."""
+    import numpy as np
+
+    there = denominators != 0
+    return np.divide(numerators, denominators, out=np.full(np.shape(there), empty), where=there)
 
 
 def expect(part: Part, part_type: type[PartT]) -> PartT:

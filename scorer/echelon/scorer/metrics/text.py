@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import exp
+from typing import TYPE_CHECKING
 
 from echelon.adapters import Kind, Part, Text
-from echelon.scorer.metrics.metric import MeanMetric, Metric, Stats, column, expect, ratio
+from echelon.scorer.metrics.metric import MeanMetric, RatioMetric, Stats, expect, quotient
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
-class WordErrorRate(Metric):
+class WordErrorRate(RatioMetric):
     """Word edits by reference words, over all samples; the stats are (edits, reference words).
 
     A sample has at most as many edits as its reference has words: else a long wrong answer would be worse than none.
@@ -32,8 +36,8 @@ class WordErrorRate(Metric):
         count = float(_count(_words(references[0])))
         return count, count
 
-    def finish(self, rows: Sequence[Stats]) -> float:
-        return ratio(column(rows, 0), column(rows, 1))
+    def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return quotient(sums[..., 0], sums[..., 1])
 
 
 class Anls(MeanMetric):
@@ -51,7 +55,7 @@ class Anls(MeanMetric):
         return similarity if similarity > 0.5 else 0.0
 
 
-class Bleu1(Metric):
+class Bleu1(RatioMetric):
     """Corpus BLEU of single words; the stats are (words, reference words, matching words)."""
 
     name = "bleu1"
@@ -74,11 +78,14 @@ class Bleu1(Metric):
         count = float(_count(_words(references[0])))
         return count, count, 0.0
 
-    def finish(self, rows: Sequence[Stats]) -> float:
-        given, wanted, matching = (column(rows, index) for index in range(3))
-        if not given:
-            return 0.0 if wanted else 1.0
-        return matching / given * exp(min(0.0, 1 - wanted / given))
+    def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        given, wanted, matching = np.moveaxis(sums, -1, 0)
+        precision = quotient(matching, given, empty=1.0)
+        # Saying nothing where words are wanted is as brief as can be.
+        brevity = 1 - quotient(wanted, given, empty=np.inf)
+        return np.where((given == 0) & (wanted == 0), 1.0, precision * np.exp(np.minimum(0.0, brevity)))
 
 
 def _words(part: Part) -> list[str]:

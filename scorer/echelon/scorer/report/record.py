@@ -93,6 +93,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "sota_sigmas": dict(task.sota_sigmas),
         "complete": task.complete,
         "coverage": task.coverage,
+        "not_computed": task.not_computed or None,
         "sample_count": task.sample_count,
         "counts": {state.value: n for state, n in task.counts.items()},
     }

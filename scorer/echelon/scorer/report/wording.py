@@ -90,6 +90,8 @@ def mark(task: TaskResult) -> Mark:
     """How the task stands."""
     if not task.supported:
         return Mark("unsupported", "the model's card does not list what this task needs")
+    if task.not_computed:
+        return Mark("not computed", task.not_computed)
     if task.score is None:
         return Mark("incomplete", "some samples have no answer yet; the task is out of every level until resumed", "…")
     if task.sota is None:
