@@ -1,33 +1,22 @@
-"""The levels of General-Level, as pure functions of the tasks' scores.
-
-Both editions (2024: the tutorial; 2025: arXiv 2505.04620, table 1) compute S2 from every task's sigma, and S3 to S5
-from those that pass the gate: the model has to reach the specialist. 2024 pools the tasks of comprehension and
-generation; 2025 gives both sides equal weight, and then the modalities.
+"""The levels of General-Level, as pure functions of the tasks' scores; the formulas are those of `editions`.
 
 Unlike the official ranker's, the gate compares raw scores: sigmas saturate, and would make ties of clear defeats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from math import fsum
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
 from echelon.adapters import Composition
+from echelon.scorer.editions import Graded, Scores, synergy
 from echelon.scorer.results import LevelResult, TaskResult
 from echelon.scorer.sigmas import EDITIONS, Edition, sigma
-from echelon.scorer.suites.suite import Modality, Paradigm
+from echelon.scorer.suites.suite import Paradigm
 
-__all__ = ["EDITIONS", "Edition", "gate_won", "level", "sigma"]
+__all__ = ["EDITIONS", "Edition", "Graded", "gate_won", "graded", "level", "sigma", "synergy"]
 
 WITHOUT_SYNERGY = (Composition.DISPATCHER, Composition.AGENT)
 HIGHEST_WITHOUT_SYNERGY = 2
-
-
-class _Scores(NamedTuple):
-    s2: float
-    s3: float
-    s4: float
 
 
 def gate_won(score: float, sota: float, higher_is_better: bool) -> bool:
@@ -37,12 +26,8 @@ def gate_won(score: float, sota: float, higher_is_better: bool) -> bool:
 
 def level(edition: Edition, tasks: Sequence[TaskResult], composition: Composition, scope: str) -> LevelResult:
     """The level that the tasks amount to; a task that is incomplete or unsupported counts 0."""
-    language = [task for task in tasks if task.task.paradigm is Paradigm.LANGUAGE]
-    others = [task for task in tasks if task.task.paradigm is not Paradigm.LANGUAGE]
-    by_modality = _by_modality(edition, others) if edition == "2025" else {}
-    scores = _average(by_modality.values()) if edition == "2025" else _pooled(edition, others)
-    s5 = scores.s4 * _mean(_gated(edition, language)) / 100
-    reached = _reached(tasks, scores, s5)
+    scores = synergy(edition, [graded(edition, task) for task in tasks])
+    reached = _reached(tasks, scores)
     synergy_counts = composition not in WITHOUT_SYNERGY
     return LevelResult(
         edition=edition,
@@ -51,79 +36,30 @@ def level(edition: Edition, tasks: Sequence[TaskResult], composition: Compositio
         s2=scores.s2,
         s3=scores.s3,
         s4=scores.s4,
-        s5=s5,
+        s5=scores.s5,
         synergy_counts=synergy_counts,
-        by_modality=by_modality,
+        by_modality=scores.by_modality,
         notes=tuple(_notes(edition, tasks, reached, composition)),
     )
 
 
-def _pooled(edition: str, tasks: Iterable[TaskResult]) -> _Scores:
-    """2024: one mean over all tasks, whatever their side and modality."""
-    sides = _sides(tasks)
-    both = [task for side in sides for task in side]
-    s4 = _harmonic(*(_mean(_gated(edition, side)) for side in sides))
-    return _Scores(_mean(_values(edition, both)), _mean(_gated(edition, both)), s4)
-
-
-def _by_modality(edition: str, tasks: Sequence[TaskResult]) -> Mapping[str, _Scores]:
-    found = {task.task.modality for task in tasks}
-    return {
-        modality.value: _balanced(edition, [task for task in tasks if task.task.modality is modality])
-        for modality in Modality
-        if modality in found
-    }
-
-
-def _balanced(edition: str, tasks: Iterable[TaskResult]) -> _Scores:
-    """2025: the mean of both sides' means; a side without tasks counts 0."""
-    sides = _sides(tasks)
-    gated = [_mean(_gated(edition, side)) for side in sides]
-    return _Scores(_mean([_mean(_values(edition, side)) for side in sides]), _mean(gated), _harmonic(*gated))
-
-
-def _average(scores: Collection[_Scores]) -> _Scores:
-    return _Scores(*(_mean([of[index] for of in scores]) for index in range(3)))
-
-
-def _sides(tasks: Iterable[TaskResult]) -> tuple[list[TaskResult], list[TaskResult]]:
-    sides: dict[Paradigm, list[TaskResult]] = {Paradigm.COMPREHENSION: [], Paradigm.GENERATION: []}
-    for task in tasks:
-        sides[task.task.paradigm].append(task)
-    return sides[Paradigm.COMPREHENSION], sides[Paradigm.GENERATION]
-
-
-def _values(edition: str, tasks: Iterable[TaskResult]) -> list[float]:
-    return [task.sigmas[edition] if _counts(task) else 0.0 for task in tasks]
-
-
-def _gated(edition: str, tasks: Iterable[TaskResult]) -> list[float]:
-    return [task.sigmas[edition] if _won(task) else 0.0 for task in tasks]
+def graded(edition: Edition, task: TaskResult) -> Graded:
+    """A run's task as the formulas see it."""
+    sigma = task.sigmas[edition] if _counts(task) else 0.0
+    gated = sigma if task.sota is not None and task.won else 0.0
+    return Graded(task.task.modality, task.task.paradigm, task.task.skill, sigma, gated)
 
 
 def _counts(task: TaskResult) -> bool:
     return task.supported and task.complete and task.score is not None
 
 
-def _won(task: TaskResult) -> bool:
-    return _counts(task) and task.sota is not None and task.won
-
-
-def _mean(values: Collection[float]) -> float:
-    return fsum(values) / len(values) if values else 0.0
-
-
-def _harmonic(one: float, other: float) -> float:
-    """The harmonic mean; rounding must not lift it above the arithmetic one."""
-    return min(2 * one * other / (one + other), (one + other) / 2) if one and other else 0.0
-
-
-def _reached(tasks: Iterable[TaskResult], scores: _Scores, s5: float) -> int:
+def _reached(tasks: Iterable[TaskResult], scores: Scores) -> int:
     """The highest level with a score above 0; below two skills above chance there is nothing to combine."""
     able = [task for task in tasks if _counts(task) and task.above_chance]
     if len(_skills(able)) < 2:
         return 1 if able else 0
-    return max((k for k, score in ((3, scores.s3), (4, scores.s4), (5, s5)) if score > 0), default=2)
+    return max((k for k, score in ((3, scores.s3), (4, scores.s4), (5, scores.s5)) if score > 0), default=2)
 
 
 def _skills(tasks: Iterable[TaskResult]) -> set[str]:

@@ -1,0 +1,115 @@
+"""The formulas of General-Level's editions, as pure functions of each task's sigma and of what passes the gate.
+
+Both editions compute S2 from every task and S3 to S5 from the tasks that reach their sota. A task that is missing,
+unsupported or incomplete counts 0 and stays in the denominator.
+
+2024, the tutorial's table, over M tasks of comprehension and N of generation of whatever modality:
+    S2 = sum of sigmas / (M + N); S3 the same of the gated; S4 = harmonic mean of both sides' gated means.
+2025, arXiv 2505.04620, table 1, for each modality, and then the mean over the suite's modalities:
+    S2 = (mean of comprehension + mean of generation) / 2; S3 the same of the gated; S4 their harmonic mean.
+Either way S5 = S4 * gated mean of language / 100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import fsum
+from typing import NamedTuple, TypeAlias
+
+from echelon.scorer.suites.suite import Modality, Paradigm
+
+
+class Graded(NamedTuple):
+    """One task as the formulas see it, in 0-100: `sigma` is 0 where the task counts nothing, `gated` where it loses."""
+
+    modality: Modality
+    paradigm: Paradigm
+    skill: str
+    sigma: float
+    gated: float
+
+
+Triple: TypeAlias = tuple[float, float, float]
+"""(S2, S3, S4) of one modality."""
+
+
+class Scores(NamedTuple):
+    """S2 to S5 in 0-100; `by_modality` is empty where the edition has no scores of single modalities."""
+
+    s2: float
+    s3: float
+    s4: float
+    s5: float
+    by_modality: Mapping[str, Triple]
+
+
+class Side(NamedTuple):
+    """The tasks of one paradigm: all sigmas, and the gated ones."""
+
+    sigmas: list[float]
+    gated: list[float]
+
+
+def synergy(edition: str, tasks: Iterable[Graded]) -> Scores:
+    """The scores of a whole suite; the tasks' order does not matter, to the bit."""
+    sides: dict[tuple[Modality, Paradigm], Side] = {}
+    language = Side([], [])
+    for modality, paradigm, _, sigma, gated in tasks:
+        if paradigm is Paradigm.LANGUAGE:
+            side = language
+        else:
+            side = sides.get((modality, paradigm)) or sides.setdefault((modality, paradigm), Side([], []))
+        side.sigmas.append(sigma)
+        side.gated.append(gated)
+    by_modality = _by_modality(sides) if edition == "2025" else {}
+    s2, s3, s4 = _average(by_modality.values()) if edition == "2025" else _pooled(sides)
+    return Scores(s2, s3, s4, s4 * mean(language.gated) / 100, by_modality)
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean, the same to the bit in any order; 0 of nothing."""
+    return fsum(values) / len(values) if values else 0.0
+
+
+def _pooled(sides: Mapping[tuple[Modality, Paradigm], Side]) -> Triple:
+    """2024: one mean over all tasks, whatever their side and modality."""
+    comprehension, generation = (
+        _joined(side for (_, of), side in sides.items() if of is paradigm)
+        for paradigm in (Paradigm.COMPREHENSION, Paradigm.GENERATION)
+    )
+    s4 = _harmonic(mean(comprehension.gated), mean(generation.gated))
+    return mean(comprehension.sigmas + generation.sigmas), mean(comprehension.gated + generation.gated), s4
+
+
+def _by_modality(sides: Mapping[tuple[Modality, Paradigm], Side]) -> dict[str, Triple]:
+    found = {modality for modality, _ in sides}
+    nothing = Side([], [])
+    return {
+        modality.value: _balanced(
+            sides.get((modality, Paradigm.COMPREHENSION), nothing), sides.get((modality, Paradigm.GENERATION), nothing)
+        )
+        for modality in Modality
+        if modality in found
+    }
+
+
+def _balanced(comprehension: Side, generation: Side) -> Triple:
+    """2025: the mean of both sides' means; a side without tasks counts 0."""
+    gated = mean(comprehension.gated), mean(generation.gated)
+    return mean((mean(comprehension.sigmas), mean(generation.sigmas))), mean(gated), _harmonic(*gated)
+
+
+def _joined(sides: Iterable[Side]) -> Side:
+    found = list(sides)
+    return Side([each for side in found for each in side.sigmas], [each for side in found for each in side.gated])
+
+
+def _average(scores: Iterable[Triple]) -> Triple:
+    found = list(scores)
+    s2, s3, s4 = (mean([each[index] for each in found]) for index in range(3))
+    return s2, s3, s4
+
+
+def _harmonic(one: float, other: float) -> float:
+    """The harmonic mean; rounding must not lift it above the arithmetic one."""
+    return min(2 * one * other / (one + other), (one + other) / 2) if one and other else 0.0
