@@ -12,6 +12,7 @@ from echelon.adapters import Card
 from echelon.adapters.errors import ConfigurationError, MissingExtraError
 from echelon.scorer.errors import NotComputedError
 from echelon.scorer.extract import InvalidAnswer, extract, extractor
+from echelon.scorer.instruments import Instruments
 from echelon.scorer.levels import EDITIONS, gate_won, level, sigma
 from echelon.scorer.metrics.metric import Metric, Stats
 from echelon.scorer.metrics.registry import metric
@@ -61,6 +62,8 @@ class Evaluation:
     tasks: tuple[Task, ...]
     unsupported: frozenset[str]
     """Ids of the tasks that the card does not list."""
+    instruments: Instruments | None = None
+    """What metrics that need a network measure with."""
 
 
 def evaluate(evaluation: Evaluation, journal: Outcomes, sota: Mapping[str, Sota], *, viewed: int = VIEWED) -> RunResult:
@@ -87,7 +90,7 @@ def _scope(evaluation: Evaluation) -> str:
 
 def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, viewed: int) -> TaskResult:
     try:
-        measure = metric(task.metric, task.worst, task.labels)
+        measure = metric(task.metric, task.worst, task.labels, instruments=evaluation.instruments)
         metric_id = f"{measure.id}|{extractor(task.extractor).id}"
         _check_comparable(task, metric_id, sota)
         tally = _tally(evaluation, journal, task, measure, viewed)

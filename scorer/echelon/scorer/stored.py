@@ -8,6 +8,7 @@ from pathlib import Path
 from echelon.adapters import Card
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.evaluate import VIEWED, Evaluation, evaluate
+from echelon.scorer.instruments import Instruments
 from echelon.scorer.results import RunResult, Sota
 from echelon.scorer.sota import from_plain
 from echelon.scorer.store import RunRecord, Store
@@ -16,21 +17,32 @@ from echelon.scorer.suites.suite import Suite, Task
 
 
 def stored_result(
-    store: Store, record: RunRecord, *, sota: Mapping[str, Sota] | None = None, viewed: int = VIEWED
+    store: Store,
+    record: RunRecord,
+    *,
+    sota: Mapping[str, Sota] | None = None,
+    viewed: int = VIEWED,
+    instruments: Instruments | None = None,
 ) -> RunResult:
     """The result of a stored run as far as it has come."""
-    return result_of(reopen_suite(record), record, store, sota=sota, viewed=viewed)
+    return result_of(reopen_suite(record), record, store, sota=sota, viewed=viewed, instruments=instruments)
 
 
 def result_of(
-    suite: Suite, record: RunRecord, store: Store, *, sota: Mapping[str, Sota] | None = None, viewed: int = VIEWED
+    suite: Suite,
+    record: RunRecord,
+    store: Store,
+    *,
+    sota: Mapping[str, Sota] | None = None,
+    viewed: int = VIEWED,
+    instruments: Instruments | None = None,
 ) -> RunResult:
     """As `stored_result`, where the suite is open already."""
     chosen = set(record.suite["tasks"])
     tasks = tuple(task for task in suite.tasks if task.id in chosen)
     unsupported = frozenset(task.id for task in tasks if not is_supported(suite, record.card, task))
     evaluation = Evaluation(
-        suite, record.run, record.card, record.target, record.seed, record.settings, tasks, unsupported
+        suite, record.run, record.card, record.target, record.seed, record.settings, tasks, unsupported, instruments
     )
     return evaluate(evaluation, store, from_plain(record.sota) if sota is None else sota, viewed=viewed)
 

@@ -11,6 +11,7 @@ import click
 from echelon.adapters.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from echelon.scorer.instruments import Instruments
     from echelon.scorer.results import RunResult, Sota
     from echelon.scorer.store import Store
     from echelon.scorer.suites.suite import Suite
@@ -26,6 +27,14 @@ store_option = click.option(
     show_default=True,
     help="Folder that holds the runs.",
 )
+instruments_option = click.option(
+    "--instruments",
+    "instruments_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    envvar="ECHELON_INSTRUMENTS",
+    show_envvar=True,
+    help="YAML file of the embedders and judges that metrics may use.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 COMPLETE, MODEL_FAILED, INCOMPLETE, INTERRUPTED = 0, 3, 4, 130
@@ -40,7 +49,14 @@ def exit_code(result: RunResult) -> int:
     return MODEL_FAILED if failed else COMPLETE
 
 
-def find_sota(text: str, store: Store, suite: Suite) -> dict[str, Sota]:
+def read_instruments(path: Path | None) -> Instruments | None:
+    """The embedders and judges that `--instruments` names."""
+    from echelon.scorer.instruments import Instruments
+
+    return Instruments.read(path) if path else None
+
+
+def find_sota(text: str, store: Store, suite: Suite, instruments: Instruments | None = None) -> dict[str, Sota]:
     """The sota that `--sota RUN|FILE` names: an existing file is a file, anything else the beginning of a run's id."""
     from echelon.scorer import sota
     from echelon.scorer.stored import stored_result
@@ -49,7 +65,7 @@ def find_sota(text: str, store: Store, suite: Suite) -> dict[str, Sota]:
         return sota.from_file(Path(text), suite)
     if text == "last":
         raise click.UsageError("--sota last would mean another run each time; name the run: `echelon runs list`")
-    reference = stored_result(store, store.run(text), viewed=0)
+    reference = stored_result(store, store.run(text), viewed=0, instruments=instruments)
     sota.check_comparable(reference, suite)
     return sota.from_run(reference)
 

@@ -14,7 +14,9 @@ from echelon.scorer.commands.options import (
     INTERRUPTED,
     exit_code,
     find_sota,
+    instruments_option,
     json_option,
+    read_instruments,
     store_option,
     write_report,
 )
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     help="Where to write the HTML report; default: in the store.",
 )
 @click.option("--quiet", is_flag=True, help="No progress.")
+@instruments_option
 @json_option
 @store_option
 @connection_options
@@ -68,6 +71,7 @@ def run(
     max_calls: int,
     report: Path | None,
     quiet: bool,
+    instruments_file: Path | None,
     as_json: bool,
     folder: Path,
     **tls: Any,
@@ -87,6 +91,7 @@ def run(
     from echelon.scorer.stored import result_of
     from echelon.scorer.suites.sources import open_suite
 
+    instruments = read_instruments(instruments_file)
     opened = open_suite(suite, samples=samples, seed=suite_seed)
     goal = parse_target(target)
     with Store(folder, write=True) as store:
@@ -97,11 +102,11 @@ def run(
             only=tasks,
             seed=seed,
             new=new,
-            sota=find_sota(sota, store, opened) if sota else None,
+            sota=find_sota(sota, store, opened, instruments) if sota else None,
             pace=Pace(timeout_s=timeout_s, patience_s=patience_s, most_calls=max_calls),
         )
         record, reason = _carry_out(assignment, store, watcher(sys.stderr, goal.model, quiet=quiet))
-        result = result_of(opened, record, store)
+        result = result_of(opened, record, store, instruments=instruments)
     click.echo(json.dumps(to_json(result), indent=2) if as_json else text(result))
     path = write_report(result, report or folder / "reports" / f"{result.run_id[:12]}.html")
     if not as_json:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from echelon.scorer.instruments import Instruments
+
 Stats: TypeAlias = Sequence[float]
 """What one sample contributes, mostly a tuple; the rows of all samples are all that a score needs."""
 
@@ -37,7 +39,9 @@ class Metric(ABC):
     variant: ClassVar[str]
     """Version and every choice that changes the number, as they stand behind the name in the id."""
     kind: ClassVar[Kind]
-    """The kind of part that predictions and references have."""
+    """The kind of part that predictions have, and references too where they could be answers."""
+    references_are_answers: ClassVar[bool] = True
+    """Whether a reference is what a perfect answer would be, rather than a prompt, say."""
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "fraction"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -50,6 +54,13 @@ class Metric(ABC):
     def id(self) -> str:
         """Two scores compare only if their metrics' ids are equal."""
         return self.name + self.variant
+
+    def takes(self, kind: Kind) -> bool:
+        """Whether an answer of that kind can be scored."""
+        return kind is self.kind
+
+    def equip(self, instruments: Instruments) -> None:  # noqa: B027  (most metrics need none)
+        """Hands over what to measure with; nothing is opened before it is needed."""
 
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
         """The stats of an answer against the reference that suits it best; InvalidAnswer if it cannot be scored."""

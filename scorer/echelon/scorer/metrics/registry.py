@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from echelon.adapters.errors import AdapterLoadError, MissingExtraError
 from echelon.adapters.settings import nearest
 from echelon.scorer.errors import UnknownNameError
+from echelon.scorer.instruments import Instruments
 from echelon.scorer.metrics.metric import Metric
 
 GROUP = "echelon.metrics"
@@ -30,7 +31,13 @@ BUILT_IN = {
 }
 
 
-def metric(name: str, worst: float | None = None, labels: tuple[str, ...] = ()) -> Metric:
+def metric(
+    name: str,
+    worst: float | None = None,
+    labels: tuple[str, ...] = (),
+    *,
+    instruments: Instruments | None = None,
+) -> Metric:
     """The metric called `name` for a task with these `labels` and this declared `worst`."""
     points = _points()
     if name not in points:
@@ -39,7 +46,10 @@ def metric(name: str, worst: float | None = None, labels: tuple[str, ...] = ()) 
         raise AdapterLoadError(
             f"metric {name!r} is declared more than once: {_origins(points[name])}; uninstall all but one"
         )
-    return _load(points[name][0])(worst, labels)
+    built = _load(points[name][0])(worst, labels)
+    if instruments is not None:
+        built.equip(instruments)
+    return built
 
 
 def names() -> tuple[str, ...]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import msgspec
 
 from echelon.adapters import Boxes, Choice, Mask, Part
-from echelon.adapters.errors import EchelonError
-from echelon.scorer.errors import InvalidSuiteError
+from echelon.adapters.errors import EchelonError, MissingExtraError
+from echelon.scorer.errors import InvalidSuiteError, NotComputedError
 from echelon.scorer.extract import extract, extractor
 from echelon.scorer.metrics.metric import Metric
 from echelon.scorer.metrics.registry import metric
@@ -76,12 +77,13 @@ class _Inspection:
         taken = self._attempt(where, extractor, task.extractor)
         if scored and not scored.range[0] <= task.chance <= scored.range[1]:
             self.faults.append(f"{where}: 'chance' is {task.chance:g}, {task.metric} goes from {_span(scored)}")
-        if scored and taken and scored.kind is not taken.kind:
+        if scored and taken and not scored.takes(taken.kind):
             self.faults.append(
                 f"{where}: extractor {task.extractor!r} gives {taken.kind}, metric {task.metric!r} takes {scored.kind}"
             )
             scored = None
-        self._attempt("", self._inspect_samples, entry.samples, task, scored if taken else None)
+        checked = scored if taken and scored and scored.references_are_answers else None
+        self._attempt("", self._inspect_samples, entry.samples, task, checked)
 
     def _inspect_samples(self, file: str, task: Task, scored: Metric | None) -> None:
         decoder = msgspec.json.Decoder(SampleLine)
@@ -131,7 +133,9 @@ class _Inspection:
 
 def _score(scored: Metric, references: tuple[Part, ...], task: Task) -> None:
     for reference in references:
-        scored.sample(extract(task.extractor, (reference,), task), references)
+        # Whether there is an embedder or a judge is not the suite's business.
+        with suppress(NotComputedError, MissingExtraError):
+            scored.sample(extract(task.extractor, (reference,), task), references)
 
 
 def _labels(part: Part) -> set[str]:
