@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from echelon.adapters import (
+    Box3D,
     Call,
     Choice,
     Image,
@@ -102,3 +103,12 @@ def test_the_first_part_of_a_type_or_name_is_found() -> None:
         request.first(Image, "after")
     with pytest.raises(InvalidInputError, match="the call has no tensor part"):
         request.first(Tensor)
+
+
+def test_the_corners_of_a_cuboid_turn_with_it() -> None:
+    quarter = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
+    cuboid = Box3D((1, 2, 3), (4, 2, 6), quarter)
+    corners = cuboid.corners()
+    np.testing.assert_allclose((corners.min(axis=0), corners.max(axis=0)), [(0, 0, 0), (2, 4, 6)], atol=1e-12)
+    assert (corners[:4, 2] < corners[4:, 2]).all()
+    np.testing.assert_allclose(Box3D((1, 2, 3), (4, 2, 6)).corners()[0], (-1, 1, 0))

@@ -18,6 +18,7 @@ from echelon.adapters import (
     Answer,
     Audio,
     Box,
+    Box3D,
     Boxes,
     BoxSpace,
     Call,
@@ -62,6 +63,7 @@ TASK = {
 }
 TEXT: dict[str, Any] = {"kind": "text", "value": "hello"}
 CORNERS = {"x_min": 0, "y_min": 0, "x_max": 1, "y_max": 0.5}
+CUBOID = {"center": [1, 2, 3], "size": [4, 5, 6]}
 
 
 def line(sample_id: str = "1", part: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -145,6 +147,10 @@ def test_parts_keep_their_name_and_role(tmp_path: Path) -> None:
                 "boxes": [{"x_min": 0, "y_min": 0, "x_max": 1, "y_max": 0.5, "label": "a"}],
             },
             Boxes((Box(0.0, 0.0, 1.0, 0.5, "a"),), BoxSpace.UNIT),
+        ),
+        (
+            {"kind": "boxes", "cuboids": [{**CUBOID, "rotation": [0, 0, 0.6, 0.8], "label": "car", "track_id": 7}]},
+            Boxes((Box3D((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), (0, 0, 0.6, 0.8), "car", track_id=7),), BoxSpace.METRE),
         ),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else "",
@@ -236,6 +242,12 @@ def test_a_tensor_of_any_type_and_order_is_read(tmp_path: Path, dtype: str) -> N
         ),
         ({"kind": "boxes", "boxes": [{**CORNERS, "x_max": -1}]}, {}, "ends before it begins"),
         ({"kind": "boxes", "boxes": [], "space": "mile"}, {}, "$.parts[0].space"),
+        ({"kind": "boxes"}, {}, "either 'boxes' (rectangles) or 'cuboids'"),
+        ({"kind": "boxes", "boxes": [], "cuboids": []}, {}, "either 'boxes' (rectangles) or 'cuboids'"),
+        ({"kind": "boxes", "cuboids": [], "space": "pixel"}, {}, "cuboids are in metres"),
+        ({"kind": "boxes", "cuboids": [{**CUBOID, "rotation": [0, 0, 1, 1]}]}, {}, "a quaternion of length 1"),
+        ({"kind": "boxes", "cuboids": [{**CUBOID, "rotation": [1]}]}, {}, "must be four numbers"),
+        ({"kind": "boxes", "cuboids": [{**CUBOID, "size": [1, 1, -1]}]}, {}, "cuboids[0].size[2]"),
         ({"kind": "number", "value": "3"}, {}, "Expected `float`, got `str` - at `$.parts[0].value`"),
         ({"kind": "text", "valeu": "x"}, {}, "unknown field `valeu`"),
         ({"kind": "choice", "labels": []}, {}, "$.parts[0].labels"),

@@ -352,6 +352,13 @@ def test_media_become_players_pictures_and_drawings() -> None:
     assert "line" in shown.text
 
 
+def test_cuboids_are_drawn_from_two_sides() -> None:
+    turned = Boxes((Box3D((0, 0, 0), (1, 2, 1), (0, 0, 0.6, 0.8), "car"), Box3D((5, 0, 0), (1, 1, 1))), BoxSpace.METRE)
+    shown = page(answering(turned, references=[turned]))
+    assert [len(path["d"].split("Z")) - 1 for path in shown.with_class("edges")] == [8] * 4
+    assert "2 cuboids: car" in shown.text
+
+
 def test_long_sounds_and_large_images_shrink() -> None:
     sound = Audio.from_array(np.tile(tone(), 200), 44_100)
     image = Image.from_array(pixels(1500, 2000))

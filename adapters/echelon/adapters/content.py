@@ -295,6 +295,19 @@ class Box3D:
     track_id: int = 0
     frame_index: int = 0
 
+    def corners(self) -> NDArray[np.float64]:
+        """The eight corners, shape (8, 3): the bottom's four in a ring, then the top's above them."""
+        import numpy as np
+
+        ring = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+        unit = np.concatenate([np.column_stack([ring, np.full(4, height)]) for height in (-0.5, 0.5)])
+        placed: NDArray[np.float64] = unit * self.size
+        if self.rotation:
+            axis, angle = np.array(self.rotation[:3]), self.rotation[3]
+            turn = 2 * np.cross(axis, placed)
+            placed = placed + angle * turn + np.cross(axis, turn)
+        return placed + self.center
+
 
 @dataclass(frozen=True, slots=True)
 class Boxes(Part):

@@ -123,14 +123,14 @@ def _dots(points: NDArray[np.float64], size: int) -> str:
     return "".join(f"M{half * (1 + x):.0f} {half * (1 - y):.0f}h0" for x, y in points[:, :2].tolist())
 
 
-def triangles(corners: NDArray[np.float64], *, size: int = 132) -> Markup:
-    """Outlines of triangles, (triangles, 3, x and y) in [-1, 1]."""
+def outlines(polygons: NDArray[np.float64], *, size: int = 132) -> Markup:
+    """Closed lines, (polygons, corners, x and y) in [-1, 1]."""
     half = size / 2
-    outlines = [
-        "M" + "L".join(f"{half * (1 + x):.0f} {half * (1 - y):.0f}" for x, y in corner) + "Z"
-        for corner in corners.tolist()
+    lines = [
+        "M" + "L".join(f"{half * (1 + x):.0f} {half * (1 - y):.0f}" for x, y in polygon) + "Z"
+        for polygon in polygons.tolist()
     ]
-    return _square(size, [Markup('<path class="edges" d="{}"/>').format("".join(outlines))])
+    return _square(size, [Markup('<path class="edges" d="{}"/>').format("".join(lines))])
 
 
 def _square(size: int, content: Sequence[Markup]) -> Markup:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from echelon.adapters import (
+    Box3D,
     Boxes,
     Choice,
     ContentRef,
@@ -47,7 +48,7 @@ class Scene:
     @classmethod
     def of(cls, sample: ViewedSample) -> Scene:
         """The first input that is a picture; the space of the reference, else of the input."""
-        clouds = [part for part in (*sample.references, *sample.inputs) if isinstance(part, PointCloud | Mesh)]
+        clouds = [part for part in (*sample.references, *sample.inputs) if isinstance(part, PointCloud | Mesh | Boxes)]
         boxes = [part for part in (*sample.inputs, *sample.references, *sample.answer) if isinstance(part, Boxes)]
         pictured = [part for part in sample.inputs if isinstance(part, Image | Video)]
         return cls(
@@ -64,7 +65,7 @@ def _canvas(part: Image | Video) -> NDArray[np.uint8] | None:
         return None
 
 
-def _extent(part: PointCloud | Mesh) -> spaces.Extent | None:
+def _extent(part: PointCloud | Mesh | Boxes) -> spaces.Extent | None:
     try:
         return spaces.Extent.of(spaces.positions(part))
     except EchelonError:
@@ -112,6 +113,12 @@ def _json(part: Json, _: Scene) -> Markup:
     return Markup('<pre dir="auto">{}</pre>').format(clipped(part.value))
 
 
+def _boxes(part: Boxes, scene: Scene) -> Markup:
+    if any(isinstance(box, Box3D) for box in part.boxes):
+        return spaces.cuboids(part, scene.extent)
+    return overlays.boxes(part, scene.canvas, scene.labels)
+
+
 def _tensor(part: Tensor, _: Scene) -> Markup:
     values = part.array()
     about = f"{part.data_type} of shape {' × '.join(map(str, part.shape)) or 'one'}"
@@ -138,7 +145,7 @@ _DRAWN: dict[Kind, Callable[[Any, Scene], Markup]] = {
     Kind.POINT_CLOUD: lambda part, scene: spaces.point_cloud(part, scene.extent),
     Kind.MESH: lambda part, scene: spaces.mesh(part, scene.extent),
     Kind.MASK: lambda part, scene: overlays.mask(part, scene.canvas),
-    Kind.BOXES: lambda part, scene: overlays.boxes(part, scene.canvas, scene.labels),
+    Kind.BOXES: _boxes,
     Kind.TENSOR: _tensor,
     Kind.JSON: _json,
     Kind.CONTENT_REF: _content_ref,

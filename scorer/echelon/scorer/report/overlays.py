@@ -38,10 +38,10 @@ def mask(part: Mask, canvas: NDArray[np.uint8] | None) -> Markup:
 
 
 def boxes(part: Boxes, canvas: NDArray[np.uint8] | None, labels: Sequence[str]) -> Markup:
-    """Flat boxes of the first frame they name, coloured by their place in `labels`; others are counted."""
+    """Flat boxes of the first frame they name, coloured by their place in `labels`."""
     flat = [box for box in part.boxes if isinstance(box, Box)]
-    if not flat or part.space is BoxSpace.METRE:
-        return Markup("<figcaption>{}</figcaption>").format(f"{count(len(part.boxes), 'box', 'boxes')}, not drawn")
+    if not flat:
+        return Markup("<figcaption>no box</figcaption>")
     first = min(box.frame_index for box in flat)
     shown = [box for box in flat if box.frame_index == first][:MAX_BOXES]
     colours = {label: _colour(i) for i, label in enumerate(labels)}

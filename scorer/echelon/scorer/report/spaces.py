@@ -1,4 +1,4 @@
-"""Point clouds and meshes, seen from two sides."""
+"""Point clouds, meshes and cuboids, seen from two sides."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from echelon.adapters import InvalidInputError, Mesh, PointCloud
-from echelon.scorer.report.charts import dots, triangles
+from echelon.adapters import Box3D, Boxes, InvalidInputError, Mesh, PointCloud
+from echelon.scorer.report.charts import dots, outlines
+from echelon.scorer.report.prose import clipped
 from echelon.scorer.report.wording import count
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 400
 MAX_FACES = 300
+MAX_CUBOIDS = 50
 VIEWS = ((35.0, 20.0), (125.0, 20.0))
 """Where the viewer stands: turn around the vertical axis and height, in degrees."""
 
@@ -39,11 +41,14 @@ class Extent:
         return cls((x, y, z), 1.15 * radius or 1.0)
 
 
-def positions(part: PointCloud | Mesh) -> NDArray[np.float64]:
-    """The finite places of a cloud or mesh, (points, 3)."""
+def positions(part: PointCloud | Mesh | Boxes) -> NDArray[np.float64]:
+    """The finite places of a cloud, mesh or cuboids' corners, (points, 3)."""
     import numpy as np
 
-    values = part.array()[:, :3] if isinstance(part, PointCloud) else part.array()[0]
+    if isinstance(part, Boxes):
+        values = np.array([box.corners() for box in part.boxes if isinstance(box, Box3D)]).reshape(-1, 3)
+    else:
+        values = part.array()[:, :3] if isinstance(part, PointCloud) else part.array()[0]
     places = values.astype(np.float64)
     finite = places[np.isfinite(places).all(axis=1)]
     if finite.shape[1] != 3 or not len(finite):
@@ -69,8 +74,25 @@ def mesh(part: Mesh, extent: Extent | None) -> Markup:
     ball = extent or Extent.of(positions(part))
     shown = faces[:: -(-len(faces) // MAX_FACES) or 1]
     shown = shown[np.isfinite(vertices[shown]).all(axis=(1, 2))]
-    views = [triangles(_seen(vertices, view, ball)[shown][..., :2]) for view in VIEWS]
+    views = [outlines(_seen(vertices, view, ball)[shown][..., :2]) for view in VIEWS]
     about = f"{count(part.vertex_count, 'corner')}, {count(part.face_count, 'triangle')}"
+    return Markup('<div class="views">{}</div><figcaption>{}</figcaption>').format(Markup("").join(views), about)
+
+
+def cuboids(part: Boxes, extent: Extent | None) -> Markup:
+    """The edges of the first frame's cuboids from two sides."""
+    import numpy as np
+
+    solid = [box for box in part.boxes if isinstance(box, Box3D)]
+    first = min(box.frame_index for box in solid)
+    shown = [box for box in solid if box.frame_index == first][:MAX_CUBOIDS]
+    corners = np.array([box.corners() for box in shown])
+    # The bottom, the top, and between them the sides' outlines.
+    rings = corners[:, [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 5, 4], [2, 3, 7, 6]]].reshape(-1, 4, 3)
+    ball = extent or Extent.of(positions(part))
+    views = [outlines(_seen(rings, view, ball)[..., :2]) for view in VIEWS]
+    named = ", ".join(dict.fromkeys(box.label for box in shown if box.label))
+    about = f"{count(len(shown), 'cuboid')}{': ' if named else ''}{clipped(named, 80)}"
     return Markup('<div class="views">{}</div><figcaption>{}</figcaption>').format(Markup("").join(views), about)
 
 

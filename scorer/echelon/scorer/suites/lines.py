@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import wave
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ TENSOR_TYPES = frozenset(
 Name: TypeAlias = Annotated[str, Meta(max_length=64)]
 LongText: TypeAlias = Annotated[str, Meta(max_length=2**20)]
 Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Length: TypeAlias = Annotated[float, Meta(ge=0)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
@@ -170,13 +172,42 @@ class BoxLine(Struct, forbid_unknown_fields=True, frozen=True):
         )
 
 
+class CuboidLine(Struct, forbid_unknown_fields=True, frozen=True):
+    """A box in space, in metres; `rotation` is a unit quaternion x, y, z, w."""
+
+    center: tuple[float, float, float]
+    size: tuple[Length, Length, Length]
+    rotation: Annotated[tuple[float, ...], Meta(max_length=4)] = ()
+    label: Annotated[str, Meta(max_length=256)] = ""
+    score: float | None = None
+    track_id: Count = 0
+    frame_index: Annotated[int, Meta(ge=0, le=2**20)] = 0
+
+    def box(self) -> content.Box3D:
+        unit = len(self.rotation) == 4 and math.isclose(math.hypot(*self.rotation), 1, abs_tol=1e-3)
+        if self.rotation and not unit:
+            raise InvalidSuiteError("the rotation of a cuboid must be four numbers, a quaternion of length 1")
+        return content.Box3D(
+            self.center, self.size, self.rotation, self.label, self.score, self.track_id, self.frame_index
+        )
+
+
 class BoxesLine(PartLine, tag=Kind.BOXES.value, frozen=True):
-    boxes: Annotated[tuple[BoxLine, ...], Meta(max_length=16384)]
-    space: Literal["pixel", "unit"] = "pixel"
+    boxes: Annotated[tuple[BoxLine, ...], Meta(max_length=16384)] | UnsetType = UNSET
+    cuboids: Annotated[tuple[CuboidLine, ...], Meta(max_length=16384)] | UnsetType = UNSET
+    space: Literal["pixel", "unit"] | UnsetType = UNSET
 
     def read(self, media: MediaFolder) -> content.Part:
-        boxes = tuple(box.box() for box in self.boxes)
-        return content.Boxes(boxes, content.BoxSpace(self.space), name=self.name, role=self.role)
+        if isinstance(self.boxes, UnsetType) == isinstance(self.cuboids, UnsetType):
+            raise InvalidSuiteError("boxes are either 'boxes' (rectangles) or 'cuboids' (boxes in space)")
+        if isinstance(self.cuboids, UnsetType):
+            space = content.BoxSpace(self.space or "pixel")
+            flat = tuple(box.box() for box in self.boxes or ())
+            return content.Boxes(flat, space, name=self.name, role=self.role)
+        if self.space is not UNSET:
+            raise InvalidSuiteError("cuboids are in metres; leave 'space' out")
+        solid = tuple(cuboid.box() for cuboid in self.cuboids)
+        return content.Boxes(solid, content.BoxSpace.METRE, name=self.name, role=self.role)
 
 
 class TensorLine(PartLine, tag=Kind.TENSOR.value, frozen=True):
