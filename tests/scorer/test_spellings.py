@@ -1,0 +1,71 @@
+"""What the spellings of General-Bench mean."""
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from echelon.scorer.errors import UnknownNameError
+from echelon.scorer.metrics.spellings import GROUPS, canonical, group
+
+SPELLINGS = [spelling for metrics in GROUPS.values() for spelling in metrics]
+
+
+def test_there_are_46_groups_and_70_spellings() -> None:
+    assert (len(GROUPS), len(SPELLINGS), len(set(SPELLINGS))) == (46, 70, 70)
+
+
+def test_the_groups_are_those_of_the_official_sheet() -> None:
+    folder = os.environ.get("ECHELON_GENERAL_BENCH")
+    if folder is None:
+        pytest.skip("ECHELON_GENERAL_BENCH is not set")
+    officially = defaultdict(set)
+    for spelling, name in json.loads((Path(folder) / "metric-aliases.json").read_text()).items():
+        officially[name].add(spelling)
+    assert {frozenset(metrics) for metrics in GROUPS.values()} == {frozenset(alike) for alike in officially.values()}
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("Acc", "accuracy"),
+        ("ACC", "accuracy"),
+        ("BLUE_1", "bleu1"),
+        ("Rouge-L f", "rouge_l"),
+        ("CD (Chamfer Distance)", "chamfer"),
+        ("cd(chamfer  distance)", "chamfer"),
+        ("map@50", "map_scannet"),
+    ],
+)
+def test_a_spelling_names_a_metric(spelling: str, name: str) -> None:
+    assert canonical(spelling) == name
+
+
+@pytest.mark.parametrize(
+    ("spelling", "modality", "task", "name"),
+    [
+        ("AUC", "video", "Ball Tracking", "success_auc"),
+        ("AUC", "image", "Infection-map Generation", "auc"),
+        ("F1", "language", "TriviaQA", "token_f1"),
+        ("F1", "audio", "Speech Event Extraction", "span_f1"),
+        ("F1 Score", "image", "Multimodal Relation Extraction", "span_f1"),
+        ("F1 Score", "image", "American Sign Language Recognition", "macro_f1"),
+        ("mIoU", "video", "Animal Video Object Segmentation", "miou_video"),
+        ("PSNR", "video", "Video Denoising", "psnr_video"),
+    ],
+)
+def test_modality_and_task_decide_what_an_ambiguous_spelling_means(
+    spelling: str, modality: str, task: str, name: str
+) -> None:
+    assert canonical(spelling, modality=modality, task=task) == name
+
+
+def test_a_spelling_has_a_group() -> None:
+    assert group("BLUE_1") == group("BLEU-1") == "BLEU-1"
+
+
+def test_an_unknown_spelling_is_refused_with_a_near_miss() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'BLEU-1'"):
+        canonical("BLEU-l")
