@@ -306,6 +306,44 @@ def test_an_unsupported_task_is_not_a_zero() -> None:
     assert "Incomplete" not in shown.text
 
 
+def test_what_is_missing_is_listed_with_its_reason() -> None:
+    whole = a_result(a_task("whole"))
+    unsupported = a_result(a_task("beyond"), None, counts={State.UNSUPPORTED: 50})
+    unmeasured = replace(a_result(a_task("clip"), None), not_computed="no embedder is given")
+    open_task = a_result(a_task("half"), None, counts={State.ANSWERED: 20})
+    alone = a_result(a_task("alone"), sota=None)
+    missing = page(a_run(whole, unsupported, unmeasured, open_task, alone)).text.split("What it is good at")[0]
+    rows = missing.split("which, and why")[1]
+    for row in (
+        "unsupported 1 Beyond not on the model's card",
+        "not computed 1 Clip no embedder is given; counts 0",
+        "incomplete 1 Half 30 samples without an outcome",
+        "no sota 1 Alone nothing to compare with",
+    ):
+        assert row in rows
+    assert "Whole" not in rows
+    assert "What is missing" not in page(a_run(whole)).text
+
+
+def test_the_editions_are_told_apart_by_scores_and_tasks() -> None:
+    same, other = a_result(a_task("same")), replace(a_result(a_task("other")), sigmas={"2024": 82.0, "2025": 60.0})
+    levels = [replace(a_level("2024"), s3=30.0), a_level("2025")]
+    shown = page(a_run(same, other, levels=levels)).text.split("Where the editions differ")[1]
+    assert "S3 30.0 21.5 8.5" in shown
+    assert "Other (accuracy) 82.0 60.0 22.0" in shown
+    assert "Same (accuracy)" not in shown
+    assert "Where the editions differ" not in page(a_run(levels=[a_level("2025")])).text
+
+
+def test_lift_is_the_share_of_the_way_from_chance_to_perfect() -> None:
+    above, below = a_result(a_task(chance=0.2), 0.6), a_result(a_task("worse", chance=0.5), 0.4)
+    shown = page(a_run(above, below)).text
+    assert "60.0 60.0 50 %" in shown
+    assert "40.0 40.0 -20 %" in shown
+    lifts = [task["lift"]["2025"] for task in as_json(a_run(above, below))["tasks"]]
+    assert lifts == pytest.approx([0.5, -0.2])
+
+
 def test_means_of_groups_say_how_many_tasks_they_cover() -> None:
     missing = a_result(a_task("image-boxes", skill="detection"), None, counts={State.ANSWERED: 1})
     shown = page(a_run(a_result(), missing)).text

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from echelon.scorer.report import charts, wording
+from echelon.scorer.report.differences import differences
 from echelon.scorer.report.gallery import gallery
+from echelon.scorer.report.gaps import gaps
 from echelon.scorer.report.groups import groupings
 from echelon.scorer.report.prose import clipped
 from echelon.scorer.results import RunResult
@@ -32,6 +34,8 @@ def html(result: RunResult, others: Sequence[RunResult] = ()) -> str:
         style_hash=b64encode(sha256(style.encode()).digest()).decode(),
         exhibits=gallery(result.tasks),
         groupings=groupings(result),
+        gaps=gaps(result),
+        differences=differences(result),
         editions=wording.editions(result),
     )  # fmt: skip
 

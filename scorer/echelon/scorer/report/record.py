@@ -90,6 +90,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "mark": wording.mark(task).word,
         "won": task.won,
         "sigmas": dict(task.sigmas),
+        "lift": {edition: wording.lift(task, edition) for edition in task.sigmas},
         "sota_sigmas": dict(task.sota_sigmas),
         "complete": task.complete,
         "coverage": task.coverage,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from echelon.scorer.outcomes import State
 from echelon.scorer.results import LevelResult, RunResult, TaskResult
+from echelon.scorer.sigmas import sigma as to_sigma
 
 DEMONSTRATION = "A demonstration: it says nothing about General-Bench."
 """Stands above every result of the starter suite."""
@@ -60,6 +61,19 @@ def number(value: float | None) -> str:
 def sigma(value: float | None) -> str:
     """A value of 0 to 100; a dash where there is none."""
     return "–" if value is None else f"{value:.1f}"
+
+
+def lift(task: TaskResult, edition: str) -> float | None:
+    """The share of the way from chance to a perfect score, in sigma; negative below chance, None without a score."""
+    if task.score is None:
+        return None
+    chance = to_sigma(task.task.metric, task.task.chance, edition)
+    return (task.sigmas[edition] - chance) / (100 - chance) if chance < 100 else None
+
+
+def percent(share: float | None) -> str:
+    """A share as whole percents; a dash where there is none."""
+    return "–" if share is None else f"{round(100 * share)} %"
 
 
 def unit(task: TaskResult) -> str:
