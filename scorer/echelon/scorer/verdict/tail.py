@@ -41,6 +41,13 @@ def tail(values: NDArray[np.float64], copies: NDArray[np.float64], worst: NDArra
     return found
 
 
+def deviate(p: float) -> float:
+    """The standard normal deviate that is exceeded with probability `p`, between -38 and 38."""
+    from scipy.special import ndtri
+
+    return float(-ndtri(min(max(p, 1e-300), 1 - 1e-16)))
+
+
 def _not_above(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """P(sum of values times Gamma(weights) <= 0), by inverting the moment generating function.
 
@@ -66,7 +73,8 @@ def _not_above(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDA
         if (np.abs(terms[:, -1]) <= _NEGLIGIBLE * np.abs(total)).all():
             break
     at_saddle = -(weights * np.log1p(-values * saddle[:, None])).sum(axis=-1)
-    return np.clip(total * width * _STEP / np.pi * np.exp(at_saddle), 0.0, 1.0)
+    found: NDArray[np.float64] = np.clip(total * width * _STEP / np.pi * np.exp(at_saddle), 0.0, 1.0)
+    return found
 
 
 def _saddle(

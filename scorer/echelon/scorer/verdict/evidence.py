@@ -1,0 +1,208 @@
+"""What a task's samples say, cluster by cluster, in the form that the test needs: gains to weigh against a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf, isinf
+from typing import TYPE_CHECKING, NamedTuple
+
+from echelon.scorer.metrics.metric import MeanMetric, Metric, RatioMetric, Stats
+from echelon.scorer.verdict.tail import deviate, tail
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_GROUPS = 100
+"""Groups that are left out in turn where a metric has no sums: clusters are pooled into so many."""
+_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A score as a mean over clusters, higher being better whatever the metric's direction.
+
+    The score is above a figure where the mean of `gains - figure * sizes` is above 0. `floor` and `ceiling` are the
+    least and the most that a cluster of size `largest` could have gained.
+    """
+
+    gains: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+    floor: float
+    ceiling: float
+    largest: float
+
+    @cached_property
+    def value(self) -> float:
+        """The score, and with a metric that is no mean its estimate by the jackknife."""
+        return float(self.gains.sum() / self.sizes.sum())
+
+    def above(self, figure: float, times: float = 1.0) -> float:
+        """The p value of "not above `figure`", were there `times` as many clusters like these."""
+        import numpy as np
+
+        if isinf(self.floor):
+            return 1.0
+        gains, sizes, copies = self._distinct
+        floor = np.array([self.floor - figure * self.largest])
+        return float(tail((gains - figure * sizes)[None], copies[None] * times, floor)[0])
+
+    def below(self, figure: float, times: float = 1.0) -> float:
+        """The p value of "not below `figure`"."""
+        return self.mirrored.above(-figure, times)
+
+    @cached_property
+    def mirrored(self) -> Evidence:
+        """The same with better and worse exchanged."""
+        return Evidence(-self.gains, self.sizes, -self.ceiling, -self.floor, self.largest)
+
+    @cached_property
+    def _distinct(self) -> tuple[NDArray[np.float64], ...]:
+        """Gains, sizes and how often they occur, in an order of their own."""
+        import numpy as np
+
+        if (self.sizes == self.sizes[0]).all():
+            gains, copies = np.unique(self.gains, return_counts=True)
+            return gains, np.full(len(gains), self.sizes[0]), copies.astype(np.float64)
+        order = np.lexsort((self.sizes, self.gains))
+        return self.gains[order], self.sizes[order], np.ones(len(order))
+
+    def lower(self, alpha: float) -> float:
+        """The figure that the score is above, wrongly with probability `alpha` at most; -inf where there is none."""
+        low, high = self.floor / self.largest, self.value
+        if isinf(low) or low >= high or self.above(low) > alpha:
+            return low
+        return _crossing(lambda figure: deviate(self.above(figure)) - deviate(alpha), low, high, self._normal(alpha))
+
+    def upper(self, alpha: float) -> float:
+        """The figure that the score is below; inf where there is none."""
+        return -self.mirrored.lower(alpha)
+
+    def _normal(self, alpha: float) -> float:
+        """About where the lower bound is."""
+        import numpy as np
+
+        residuals = self.gains - self.value * self.sizes
+        return self.value - deviate(alpha) * float(np.sqrt((residuals**2).sum()) / self.sizes.sum())
+
+
+def _crossing(excess: Callable[[float], float], low: float, high: float, guess: float) -> float:
+    """Where a falling function crosses 0 between `low` and `high`, approached from `low`; nearly a line near there."""
+    near, last = 1e-6 * (high - low), (low, inf)
+    at = guess
+    for _ in range(_STEPS):
+        if not low < at < high:
+            at = (low + high) / 2
+        here = (at, excess(at))
+        low, high = (at, high) if here[1] > 0 else (low, at)
+        if high - low <= near or 0 <= here[1] < 1e-4:
+            break
+        slope = (here[1] - last[1]) / (here[0] - last[0])
+        # A hair too low: what is reported must not promise too much.
+        at = here[0] - (here[1] - 5e-5) / slope if slope < 0 and not isinf(slope) else high
+        last = here
+    return low
+
+
+def evidence(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst: Stats) -> Evidence:
+    """What the samples' stats say of their score; `worst` are those of a failed sample, the heaviest there is."""
+    if isinstance(metric, MeanMetric) and type(metric).from_sums is MeanMetric.from_sums:
+        return _mean(metric, rows, clusters, worst)
+    if isinstance(metric, RatioMetric):
+        return _jackknife(metric, _by_sums(metric, rows, clusters, worst), worst)
+    return _jackknife(metric, _by_rows(metric, rows, clusters, worst), worst)
+
+
+def paired(model: Evidence, reference: Evidence) -> Evidence:
+    """What the same samples say of the difference between two models' scores."""
+    return Evidence(
+        gains=model.gains - reference.gains,
+        sizes=model.sizes,
+        floor=model.floor - reference.ceiling,
+        ceiling=model.ceiling - reference.floor,
+        largest=model.largest,
+    )
+
+
+def _sign(metric: Metric) -> float:
+    return 1.0 if metric.higher_is_better else -1.0
+
+
+def _best(metric: Metric) -> float:
+    return metric.range[1] if metric.higher_is_better else -metric.range[0]
+
+
+def _mean(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst: Stats) -> Evidence:
+    """A mean's clusters are sums; nothing is approximated."""
+    sums, _ = _clustered(rows, clusters)
+    gains, sizes = _sign(metric) * sums[:, 0], sums[:, 1]
+    values, largest = gains / sizes, float(sizes.max())
+    floor = min(_sign(metric) * worst[0] / worst[1], float(values.min()))
+    ceiling = max(_best(metric), float(values.max()))
+    return Evidence(gains, sizes, floor * largest, ceiling * largest, largest)
+
+
+class _LeftOut(NamedTuple):
+    """A score, the scores without each cluster in turn, and the score with a wholly failed cluster more."""
+
+    score: float
+    without: NDArray[np.float64]
+    with_failed: float
+    largest: float
+    """Samples of the largest cluster, by the mean cluster's."""
+
+
+def _jackknife(metric: Metric, found: _LeftOut, worst: Stats) -> Evidence:
+    """Other metrics' clusters are pseudo-values: what the score would lose without each (Quenouille 1956)."""
+    import numpy as np
+
+    sign, groups = _sign(metric), len(found.without)
+    score = sign * found.score
+    values = (groups - 1) * sign * (found.score - found.without)
+    values += score - values.mean()
+    floor = score + (groups + 1) * (sign * found.with_failed - score)
+    # A perfect cluster weighs what a failed one does.
+    fall = score - sign * metric.finish([worst])
+    weight = (score - floor) / fall if fall > 0 else found.largest
+    ceiling = score + weight * (_best(metric) - score)
+    return Evidence(
+        values, np.ones(groups), min(floor, float(values.min())), max(ceiling, float(values.max())), largest=1.0
+    )
+
+
+def _by_sums(metric: RatioMetric, rows: Sequence[Stats], clusters: Sequence[str], worst: Stats) -> _LeftOut:
+    import numpy as np
+
+    sums, counts = _clustered(rows, clusters)
+    total = sums.sum(axis=0)
+    most = float(counts.max())
+    scores = metric.from_sums(np.vstack([total, total + most * np.array(worst), total - sums]))
+    return _LeftOut(float(scores[0]), scores[2:], float(scores[1]), most / float(counts.mean()))
+
+
+def _by_rows(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst: Stats) -> _LeftOut:
+    import numpy as np
+
+    names, code = np.unique(np.array(clusters), return_inverse=True)
+    group = code % min(len(names), MOST_GROUPS)
+    counts = np.bincount(group)
+    without = [
+        metric.finish([row for row, its in zip(rows, group, strict=True) if its != left]) for left in np.unique(group)
+    ]
+    failed = metric.finish([*rows, *[worst] * int(counts.max())])
+    return _LeftOut(metric.finish(rows), np.array(without), failed, float(counts.max() / counts.mean()))
+
+
+def _clustered(rows: Sequence[Stats], clusters: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The sums of each cluster and how many samples it has; the rows' order changes no bit of them."""
+    import numpy as np
+
+    table = np.array(rows, dtype=np.float64)
+    _, code, counts = np.unique(np.array(clusters), return_inverse=True, return_counts=True)
+    if len(counts) == len(table):
+        return table[np.argsort(code)], counts
+    order = np.lexsort((*table.T, code))
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return np.add.reduceat(table[order], starts, axis=0), counts
