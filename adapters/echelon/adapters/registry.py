@@ -85,15 +85,13 @@ class Registry:
         if len(rivals) > 1:
             owners = ", ".join(sorted({_distribution(rival)[0] for rival in rivals}))
             return f"the name {point.name!r} is declared {len(rivals)} times, by {owners}; uninstall all but one"
-        try:
-            module, attribute = point.module, point.attr
-        except AttributeError:
-            return f"the entry point {point.value!r} is not of the form 'module:Class'"
-        if not attribute:
-            return f"the entry point {point.value!r} names no class; it must be 'module:Class'"
-        top = module.partition(".")[0]
+        # Asked for the module of a value that is none, each version of Python raises another error.
+        formed = point.pattern.match(point.value) is not None
+        top = point.module.partition(".")[0] if formed else ""
         if not top:
             return f"the entry point {point.value!r} is not of the form 'module:Class'"
+        if not point.attr:
+            return f"the entry point {point.value!r} names no class; it must be 'module:Class'"
         if importlib.util.find_spec(top) is None:
             return f"its module {top!r} is not installed"
         return ""
@@ -103,7 +101,9 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
     if point.dist is None:
         return "unknown", ""
     # Damaged metadata may lack both.
-    return point.dist.name or "unknown", point.dist.version or ""
+    metadata = point.dist.metadata
+    name, version = (metadata[key] if key in metadata else "" for key in ("Name", "Version"))
+    return name or "unknown", version or ""
 
 
 def _load(point: EntryPoint, entry: Entry) -> type[BatchAdapter[Any] | AsyncAdapter[Any]]:
