@@ -261,9 +261,13 @@ def _engine(path: Path, write: bool) -> sql.Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(location, uri=True, timeout=30, check_same_thread=False)
-        if write:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+        try:
+            if write:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     return sql.create_engine("sqlite://", creator=connect, poolclass=sql.StaticPool)
