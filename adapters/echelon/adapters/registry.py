@@ -102,7 +102,7 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
         return "unknown", ""
     # Damaged metadata may lack both.
     metadata = point.dist.metadata
-    name, version = (metadata[key] if key in metadata else "" for key in ("Name", "Version"))
+    name, version = (metadata.get_all(key, [""])[0] for key in ("Name", "Version"))
     return name or "unknown", version or ""
 
 
