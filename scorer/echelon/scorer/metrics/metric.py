@@ -169,12 +169,21 @@ def expect(part: Part, part_type: type[PartT]) -> PartT:
 
 
 def read_both(read: Callable[[Part], T], prediction: Part, reference: Part) -> tuple[T, T]:
-    """Both parts' values; where `read` raises InvalidInputError, it becomes InvalidAnswer or InvalidSuiteError."""
+    """Both parts' values, as `read_answer` and `read_reference` have them."""
+    return read_answer(read, prediction), read_reference(read, reference)
+
+
+def read_answer(read: Callable[[Part], T], prediction: Part) -> T:
+    """An answer's value; where `read` raises InvalidInputError, it becomes InvalidAnswer."""
     try:
-        predicted = read(prediction)
+        return read(prediction)
     except InvalidInputError as error:
         raise InvalidAnswer(str(error)) from error
+
+
+def read_reference(read: Callable[[Part], T], reference: Part) -> T:
+    """A reference's value; where `read` raises InvalidInputError, it becomes InvalidSuiteError."""
     try:
-        return predicted, read(reference)
+        return read(reference)
     except InvalidInputError as error:
         raise InvalidSuiteError(f"a reference cannot be used: {error}") from error

@@ -3,102 +3,215 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import log10
-from typing import TYPE_CHECKING, Any, ClassVar
+from math import log10, sqrt
+from typing import TYPE_CHECKING, Any
 
-from echelon.adapters import Audio, Image, Kind, Part, Video
-from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, expect, read_both
+from echelon.adapters import Audio, Image, InvalidInputError, Kind, Part, Video
+from echelon.scorer.metrics.metric import (
+    ErrorMetric,
+    InvalidAnswer,
+    MeanMetric,
+    RatioMetric,
+    Stats,
+    expect,
+    quotient,
+    read_both,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
-BLOCK = 1 << 20
-"""Values that are compared at once, to bound the memory."""
+PEAK = 255.0
+BLOCK = 256
+"""Squared differences of pixels that a float32 adds up exactly: 256 * 255^2 is less than 2^24."""
+BLOCKS = 1 << 12
+"""Blocks that are compared at once, to bound the memory."""
 
 
-class _Psnr(MeanMetric):
+class _PixelPsnr(MeanMetric):
     """The mean over the samples of the peak signal-to-noise ratio; identical media count 100 dB."""
 
     unit = "dB"
     range = (0.0, 100.0)
-    peak: ClassVar[float]
-
-    @abstractmethod
-    def values(self, part: Part) -> NDArray[Any]:
-        """What is compared, between 0 or -peak and peak."""
 
     def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = _in_colour(*read_both(self.values, prediction, reference))
-        if given.shape != wanted.shape:
-            raise InvalidAnswer(f"the {self.kind} has the shape {given.shape}, {wanted.shape} is wanted")
-        error = _mean_square(given.reshape(-1), wanted.reshape(-1)) / self.peak**2
-        floor, ceiling = self.range
-        return min(ceiling, max(floor, -10 * log10(error))) if error else ceiling
+        given, wanted = read_both(self.values, prediction, reference)
+        return decibels(mean_square(*_in_colour(given, wanted)))
+
+    @abstractmethod
+    def values(self, part: Part) -> NDArray[np.uint8]:
+        """The pixels."""
 
 
-class ImagePsnr(_Psnr):
+class ImagePsnr(_PixelPsnr):
     """The mean over images of their peak signal-to-noise ratio."""
 
     name = "psnr"
     variant = "@1;peak=255;cap=100;floor=0;channels=pooled"
     kind = Kind.IMAGE
-    peak = 255.0
 
     def values(self, part: Part) -> NDArray[np.uint8]:
         return expect(part, Image).array()
 
 
-class VideoPsnr(_Psnr):
+class VideoPsnr(_PixelPsnr):
     """The mean over videos of their peak signal-to-noise ratio, all frames of one taken together."""
 
     name = "psnr_video"
     variant = "@1;peak=255;cap=100;floor=0;channels=pooled;frames=pooled"
     kind = Kind.VIDEO
-    peak = 255.0
 
     def values(self, part: Part) -> NDArray[np.uint8]:
         return expect(part, Video).array()
 
 
-class AudioPsnr(_Psnr):
+class OfficialVideoPsnr(RatioMetric):
+    """The mean over the frames of all videos of their peak signal-to-noise ratio, identical frames left out.
+
+    So does General-Level's evaluator of restored videos. The stats are (sum over the frames that differ, their number).
+    """
+
+    name = "psnr_video_official"
+    variant = "@1;peak=255;floor=0;channels=pooled;frames=each;identical=skipped"
+    kind = Kind.VIDEO
+    unit = "dB"
+    range = (0.0, 100.0)
+
+    def compare(self, prediction: Part, reference: Part) -> Stats:
+        given, wanted = _in_colour(*read_both(lambda part: expect(part, Video).array(), prediction, reference))
+        errors = [mean_square(*frames) for frames in zip(given, wanted, strict=True)]
+        return sum(decibels(error) for error in errors if error), float(sum(error > 0 for error in errors))
+
+    def worst(self, references: Sequence[Part]) -> Stats:
+        return 0.0, float(len(expect(references[0], Video).array()))
+
+    def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return quotient(sums[..., 0], sums[..., 1])
+
+
+class AudioPsnr(MeanMetric):
     """The mean over sounds of their peak signal-to-noise ratio, where 1 is full scale."""
 
     name = "psnr_audio"
     variant = "@1;peak=1;cap=100;floor=0;channels=pooled"
     kind = Kind.AUDIO
-    peak = 1.0
+    unit = "dB"
+    range = (0.0, 100.0)
 
     def value(self, prediction: Part, reference: Part) -> float:
-        rate, wanted = read_both(_sample_rate, prediction, reference)
-        if rate != wanted:
-            raise InvalidAnswer(f"the sound has {rate} samples per second, {wanted} are wanted")
-        return super().value(prediction, reference)
-
-    def values(self, part: Part) -> NDArray[np.float32]:
-        return expect(part, Audio).array()[0]
+        (given, rate), (wanted, wanted_rate) = read_both(_sound, prediction, reference)
+        if rate != wanted_rate:
+            raise InvalidAnswer(f"the sound has {rate} samples per second, {wanted_rate} are wanted")
+        return decibels(mean_square(given, wanted), peak=1.0)
 
 
-def _sample_rate(part: Part) -> int:
-    return expect(part, Audio).array()[1]
+class ImageRmse(ErrorMetric):
+    """The mean over images of the root of the mean squared difference, in steps of 255."""
+
+    name = "rmse_image"
+    variant = "@1;peak=255;channels=pooled;space=rgb"
+    kind = Kind.IMAGE
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        return sqrt(mean_square(*_in_colour(*read_both(_pixels, prediction, reference))))
+
+
+class MatteMse(ErrorMetric):
+    """The mean over alpha mattes of the mean squared difference, times 1000, where 1 is opaque.
+
+    The scale is that of the literature on matting: Rhemann et al. 2009, doi:10.1109/CVPR.2009.5206503.
+    """
+
+    name = "mse_matte"
+    variant = "@1;peak=1;scale=1000;region=image"
+    kind = Kind.IMAGE
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        given, wanted = read_both(grey, prediction, reference)
+        return 1000 * mean_square(given, wanted) / PEAK**2
+
+
+class MatteSad(ErrorMetric):
+    """The mean over alpha mattes of the sum of absolute differences, in thousands of pixels, where 1 is opaque.
+
+    Rhemann et al. 2009, doi:10.1109/CVPR.2009.5206503.
+    """
+
+    name = "sad"
+    variant = "@1;peak=1;scale=0.001;region=image"
+    kind = Kind.IMAGE
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        import numpy as np
+
+        given, wanted = _alike(*read_both(grey, prediction, reference))
+        return float(np.abs(given.astype(np.int16) - wanted).sum(dtype=np.int64)) / PEAK / 1000
+
+
+def decibels(error: float, peak: float = PEAK) -> float:
+    """The peak signal-to-noise ratio of a mean squared error, between 0 and 100."""
+    return min(100.0, max(0.0, -10 * log10(error / peak**2))) if error else 100.0
+
+
+def mean_square(given: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """The mean squared difference; that of pixels is exact."""
+    _alike(given, wanted)
+    pixels = given.dtype.kind == wanted.dtype.kind == "u"
+    given, wanted = given.reshape(-1), wanted.reshape(-1)
+    step = BLOCK * BLOCKS
+    total = sum(_square_sum(given[at : at + step], wanted[at : at + step], pixels) for at in range(0, len(given), step))
+    return total / max(1, len(given))
+
+
+def grey(part: Part) -> NDArray[np.uint8]:
+    """The pixels of a grey image."""
+    return one_channel(expect(part, Image).array())
+
+
+def one_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels without channels; where they have some, all must be equal."""
+    if pixels.ndim == 2:
+        return pixels
+    if not (pixels == pixels[..., :1]).all():
+        raise InvalidInputError("a grey image is wanted, this one has colours")
+    return pixels[..., 0]
+
+
+def _square_sum(given: NDArray[Any], wanted: NDArray[Any], pixels: bool) -> float:
+    import numpy as np
+
+    difference = np.subtract(given, wanted, dtype=np.float32 if pixels else np.float64)
+    if not pixels:
+        return float(difference @ difference)
+    whole = len(difference) // BLOCK * BLOCK
+    blocks, rest = difference[:whole].reshape(-1, BLOCK), difference[whole:]
+    return float(np.einsum("ij,ij->i", blocks, blocks).sum(dtype=np.float64)) + float(rest @ rest)
+
+
+def _pixels(part: Part) -> NDArray[np.uint8]:
+    return expect(part, Image).array()
+
+
+def _sound(part: Part) -> tuple[NDArray[np.float32], int]:
+    return expect(part, Audio).array()
 
 
 def _in_colour(given: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both with channels where one has them: grey is equal red, green and blue."""
+    """Both, of one shape, with channels where one has them: grey is equal red, green and blue."""
     import numpy as np
 
     if given.ndim == wanted.ndim:
-        return given, wanted
-    grey, colour = sorted((given, wanted), key=np.ndim)
-    spread = np.broadcast_to(grey[..., None], (*grey.shape, colour.shape[-1]))
-    return (spread, wanted) if grey is given else (given, spread)
+        return _alike(given, wanted)
+    plain, colour = sorted((given, wanted), key=np.ndim)
+    spread = np.broadcast_to(plain[..., None], (*plain.shape, colour.shape[-1]))
+    return _alike(*((spread, wanted) if plain is given else (given, spread)))
 
 
-def _mean_square(given: NDArray[Any], wanted: NDArray[Any]) -> float:
-    import numpy as np
-
-    total = 0.0
-    for at in range(0, given.size, BLOCK):
-        block = slice(at, at + BLOCK)
-        total += float(np.square(given[block].astype(np.float64) - wanted[block]).sum())
-    return total / max(1, given.size)
+def _alike(given: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both, if they have one shape."""
+    if given.shape != wanted.shape:
+        raise InvalidAnswer(f"the answer has the shape {given.shape}, {wanted.shape} is wanted")
+    return given, wanted

@@ -1,0 +1,126 @@
+"""Metrics of scores that should be high where something is, exact for scores of 16 bits."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from math import nan
+from typing import TYPE_CHECKING
+
+from echelon.adapters import InvalidInputError, Kind, Mask, Number, Part, Tensor
+from echelon.scorer.metrics.metric import InvalidAnswer, Metric, Stats, expect, read_answer, read_reference
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEVELS = 1 << 16
+_COUNT = 1 << 32
+"""A row's numbers are (2 * level + truth) * _COUNT + pixels, each exact in a float64."""
+
+
+class _Ranking(Metric):
+    """A score of how well the scores of all samples, taken together, tell what is there from what is not.
+
+    An answer is a tensor of scores, uint16 or between 0 and 1, or one number between 0 and 1; its reference a mask of
+    the same shape, not 0 where something is, or the number 0 or 1. Scores are rounded to 65536 levels. Without
+    anything there, or nothing but that, the score is NaN.
+    """
+
+    variant = "@1;pool=task;levels=65536"
+    kind = Kind.TENSOR
+
+    def takes(self, kind: Kind) -> bool:
+        return kind in (Kind.TENSOR, Kind.NUMBER)
+
+    references_are_answers = False
+
+    def compare(self, prediction: Part, reference: Part) -> Stats:
+        given, wanted = read_answer(_levels, prediction), read_reference(_truth, reference)
+        if given.shape != wanted.shape:
+            raise InvalidAnswer(f"the scores have the shape {given.shape}, {wanted.shape} is wanted")
+        return _row(given, wanted)
+
+    def worst(self, references: Sequence[Part]) -> Stats:
+        import numpy as np
+
+        wanted = read_reference(_truth, references[0])
+        return _row(np.where(wanted, 0, LEVELS - 1), wanted)
+
+    def finish(self, rows: Sequence[Stats]) -> float:
+        import numpy as np
+
+        histogram = np.zeros(2 * LEVELS)
+        for row in rows:
+            packed = np.asarray(row, np.float64).astype(np.int64)
+            histogram[packed // _COUNT] += packed % _COUNT
+        return self.from_counts(*histogram.reshape(LEVELS, 2)[::-1].cumsum(axis=0).T)
+
+    @abstractmethod
+    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64]) -> float:
+        """The score of the numbers of pixels at each level or above, from the highest level down."""
+
+
+class AnomalyAveragePrecision(_Ranking):
+    """The mean of precision over recall, as a sum over the levels without interpolation.
+
+    Definition: scikit-learn's average_precision_score.
+    """
+
+    name = "ap_anomaly"
+
+    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64]) -> float:
+        import numpy as np
+
+        if not hits[-1]:
+            return nan
+        precision = hits / np.maximum(hits + alarms, 1)
+        return float(np.diff(hits, prepend=0.0) @ precision / hits[-1])
+
+
+class AreaUnderRoc(_Ranking):
+    """The chance that something that is there scores higher than something that is not; ties count half.
+
+    Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747.
+    """
+
+    name = "auc"
+    variant = "/roc@1;pool=task;levels=65536"
+
+    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64]) -> float:
+        import numpy as np
+
+        if not (hits[-1] and alarms[-1]):
+            return nan
+        middle = hits - np.diff(hits, prepend=0.0) / 2
+        return float(np.diff(alarms, prepend=0.0) @ middle / (hits[-1] * alarms[-1]))
+
+
+def _levels(part: Part) -> NDArray[np.int64]:
+    import numpy as np
+
+    values = np.asarray(part.value) if isinstance(part, Number) else expect(part, Tensor).array()
+    if values.dtype == np.uint16:
+        return values.astype(np.int64)
+    if values.dtype.kind != "f" or not np.isfinite(values).all() or ((values < 0) | (values > 1)).any():
+        raise InvalidInputError("scores must be uint16, or lie between 0 and 1")
+    return np.rint(values * np.float64(LEVELS - 1)).astype(np.int64)
+
+
+def _truth(part: Part) -> NDArray[np.bool_]:
+    import numpy as np
+
+    if not isinstance(part, Number):
+        return np.not_equal(expect(part, Mask).array(), 0)
+    if part.value not in (0, 1):
+        raise InvalidInputError(f"something is there (1) or not (0), it cannot be {part.value}")
+    return np.asarray(part.value == 1)
+
+
+def _row(levels: NDArray[np.int64], truth: NDArray[np.bool_]) -> Stats:
+    import numpy as np
+
+    counts = np.bincount((2 * levels + truth).reshape(-1), minlength=2 * LEVELS)
+    (there,) = counts.nonzero()
+    row: NDArray[np.float64] = (there * _COUNT + counts[there]).astype(np.float64)
+    return row  # type: ignore[return-value]  # an array is a sequence of its numbers
