@@ -23,8 +23,7 @@ from echelon.scorer.runner import Runner, Watcher
 from echelon.scorer.sota import to_plain
 from echelon.scorer.store import RunRecord, Store
 from echelon.scorer.stored import is_supported
-from echelon.scorer.suites.folder import FolderSuite
-from echelon.scorer.suites.suite import Task
+from echelon.scorer.suites.suite import StoredSuite, Task
 
 _LOOK_AGAIN_S = 1.0
 
@@ -33,7 +32,7 @@ _LOOK_AGAIN_S = 1.0
 class Assignment:
     """What to run: a suite, perhaps some of its tasks only, against a model."""
 
-    suite: FolderSuite
+    suite: StoredSuite
     target: Target
     options: Options = field(default_factory=Options)
     only: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from echelon.scorer.sota import from_run
 from echelon.scorer.store import Store
 from echelon.scorer.stored import result_of
 from echelon.scorer.suites.answers import write_answers
-from echelon.scorer.suites.folder import FolderSuite
+from echelon.scorer.suites.suite import StoredSuite
 
 REFERENCE = "specialists"
 _STOPS_WITHIN_S = 60
@@ -85,7 +85,7 @@ def exhibits(answers: Path) -> tuple[Exhibit, ...]:
 class Demo:
     """One demonstration over a suite."""
 
-    suite: FolderSuite
+    suite: StoredSuite
     store: Store
     announce: Callable[[Shown], None]
     shown: list[Shown] = field(default_factory=list)

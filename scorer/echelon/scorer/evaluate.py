@@ -89,6 +89,8 @@ def _scope(evaluation: Evaluation) -> str:
 
 
 def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, viewed: int) -> TaskResult:
+    if task.not_computed:
+        return _not_computed(evaluation, journal, task, sota, task.not_computed)
     try:
         measure = metric(task.metric, task.worst, task.labels, instruments=evaluation.instruments)
         metric_id = f"{measure.id}|{extractor(task.extractor).id}"

@@ -87,6 +87,19 @@ def _labels(parts: tuple[Part, ...], task: Task) -> Choice:
     return Choice.of(*dict.fromkeys(_known(label, task) for label in given))
 
 
+def _term(parts: tuple[Part, ...], task: Task) -> Choice:
+    said = _label(parts, task).label if _has(parts, Choice) else reading.label_in(_only(parts, Text).value, ())
+    return Choice.of(reading.folded(said))
+
+
+def _terms(parts: tuple[Part, ...], task: Task) -> Choice:
+    if _has(parts, Choice):
+        given = tuple(reading.folded(scored.label) for scored in _only(parts, Choice).labels)
+    else:
+        given = reading.terms_of(_only(parts, Text).value)
+    return Choice.of(*dict.fromkeys(given))
+
+
 def _known(said: str, task: Task) -> str:
     label = reading.same_label(said, task.labels) if task.labels else said
     if label is None:
@@ -120,6 +133,8 @@ EXTRACTORS = MappingProxyType(
         for found in (
             Extractor("label", 1, Kind.CHOICE, _label),
             Extractor("labels", 1, Kind.CHOICE, _labels),
+            Extractor("term", 1, Kind.CHOICE, _term),
+            Extractor("terms", 1, Kind.CHOICE, _terms),
             Extractor("number", 1, Kind.NUMBER, _number),
             Extractor("text", 1, Kind.TEXT, _sole(Text)),
             Extractor("words", 1, Kind.TEXT, _words),

@@ -23,6 +23,7 @@ DENIALS = frozenset({"not", "no", "nor", "neither", "never", "isn't", "wasn't", 
 
 CONCLUSION = re.compile(r"\banswer(?:\s++is\b(?!\s++not\b)|:)", re.IGNORECASE)
 PIECE = re.compile(r"\S{1,256}+|\s++")
+TERM_BREAK = re.compile(r"[,;\n]|<p>")
 WORD = re.compile(r"[\w']++")
 OPTION = re.compile(r"\(?([A-Za-z])(?:\)|[.:](?!\S)|$)")
 NUMBER = re.compile(
@@ -75,6 +76,18 @@ def number_in(text: str) -> float:
 def words_of(text: str) -> str:
     """The text in lower case, without punctuation, single-spaced."""
     return " ".join(_tokens(text))
+
+
+def folded(text: str) -> str:
+    """A label of an open vocabulary, so that case, spaces and quotation marks around it do not matter."""
+    normal = "".join(unicodedata.normalize("NFKC", piece) for piece in PIECE.findall(text))
+    return " ".join(normal.casefold().split()).strip(string.whitespace + "\"'`*").removesuffix(".")
+
+
+def terms_of(text: str) -> tuple[str, ...]:
+    """The labels of an open vocabulary that a text lists, between commas, semicolons, lines or `<p>`."""
+    terms = (folded(piece) for piece in TERM_BREAK.split(text[-LONGEST:]))
+    return tuple(dict.fromkeys(term for term in terms if term))
 
 
 def shortened(text: str) -> str:

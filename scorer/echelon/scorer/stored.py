@@ -12,8 +12,8 @@ from echelon.scorer.instruments import Instruments
 from echelon.scorer.results import RunResult, Sota
 from echelon.scorer.sota import from_plain
 from echelon.scorer.store import RunRecord, Store
-from echelon.scorer.suites.folder import FolderSuite
-from echelon.scorer.suites.suite import Suite, Task
+from echelon.scorer.suites.formats import open_folder
+from echelon.scorer.suites.suite import StoredSuite, Suite, Task
 
 
 def stored_result(
@@ -47,7 +47,7 @@ def result_of(
     return evaluate(evaluation, store, from_plain(record.sota) if sota is None else sota, viewed=viewed)
 
 
-def reopen_suite(record: RunRecord) -> FolderSuite:
+def reopen_suite(record: RunRecord) -> StoredSuite:
     """The suite of a stored run; InvalidSuiteError where it is gone or has changed."""
     folder, run, digest = Path(record.suite["folder"]), record.run[:12], record.suite["digest"]
     if not folder.is_dir():
@@ -55,7 +55,7 @@ def reopen_suite(record: RunRecord) -> FolderSuite:
             f"the suite of run {run} is no longer in {folder}; put it back, or name its new place to the same "
             "`echelon run`, which then asks nothing again"
         )
-    suite = FolderSuite(folder)
+    suite = open_folder(folder)
     if suite.info.digest != digest:
         raise InvalidSuiteError(
             f"the suite in {folder} has changed since run {run}: its digest was {digest[:12]} and is "

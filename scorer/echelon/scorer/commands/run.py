@@ -102,7 +102,7 @@ def run(
             only=tasks,
             seed=seed,
             new=new,
-            sota=find_sota(sota, store, opened, instruments) if sota else None,
+            sota=find_sota(sota, store, opened, instruments) if sota else opened.sota or None,
             pace=Pace(timeout_s=timeout_s, patience_s=patience_s, most_calls=max_calls),
         )
         record, reason = _carry_out(assignment, store, watcher(sys.stderr, goal.model, quiet=quiet))

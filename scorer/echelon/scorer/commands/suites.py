@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from echelon.scorer.printing import printable
+
 if TYPE_CHECKING:
-    from echelon.scorer.suites.folder import FolderSuite
+    from echelon.scorer.suites.suite import StoredSuite, Task
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -66,8 +69,9 @@ def show(suite: str, samples: int | None, seed: int, as_json: bool) -> None:
     _echo_table([(name, fact) for name, fact in identity.items() if fact])
     click.echo()
     columns = ("id", "modality", "paradigm", "skill", "metric", "chance", "samples")
-    rows = [[_said(task[column]) for column in columns] for task in facts["tasks"]]
+    rows = [[_said(task[column]) for column in columns] for task in facts["tasks"] if task["samples"]]
     _echo_table([[column.upper() for column in columns], *rows])
+    _echo_gaps(opened)
 
 
 @suites.command()
@@ -75,8 +79,8 @@ def show(suite: str, samples: int | None, seed: int, as_json: bool) -> None:
 @click.pass_context
 def validate(context: click.Context, suite: str, samples: int | None, seed: int) -> None:
     """Check everything in a suite; exit with 1 and every fault if it has any."""
+    from echelon.scorer.suites.formats import faults_of, open_folder
     from echelon.scorer.suites.sources import suite_folder
-    from echelon.scorer.suites.validation import validate as faults_of
 
     folder = suite_folder(suite, samples=samples, seed=seed)
     faults = faults_of(folder)
@@ -85,7 +89,9 @@ def validate(context: click.Context, suite: str, samples: int | None, seed: int)
     if faults:
         click.echo(f"{suite}: {_counted(len(faults), 'fault')}", err=True)
         context.exit(1)
-    click.echo(f"{suite} is in order: {_size(folder)}")
+    opened = open_folder(folder)
+    _echo_gaps(opened)
+    click.echo(f"{suite} is in order: {_size(opened)}")
 
 
 @suites.command()
@@ -98,10 +104,10 @@ def build(name: str, folder: Path, samples: int, seed: int) -> None:
     from echelon.scorer.suites.sources import Sources
 
     built = Sources.installed().build(name, folder, samples=samples, seed=seed)
-    click.echo(f"{built.info.label} is in {folder}: {_size(folder)}")
+    click.echo(f"{built.info.label} is in {folder}: {_size(built)}")
 
 
-def _facts(suite: FolderSuite) -> dict[str, Any]:
+def _facts(suite: StoredSuite) -> dict[str, Any]:
     info = suite.info
     return {
         "name": info.name,
@@ -122,18 +128,32 @@ def _facts(suite: FolderSuite) -> dict[str, Any]:
                 "metric": task.metric,
                 "chance": task.chance,
                 "samples": len(suite.sample_ids(task)),
+                "not_computed": task.not_computed or None,
             }
             for task in suite.tasks
         ],
+        "gaps": list(suite.gaps),
     }
 
 
-def _size(folder: Path) -> str:
-    from echelon.scorer.suites.folder import FolderSuite
+def _size(suite: StoredSuite) -> str:
+    counts = [count for task in suite.tasks if (count := len(suite.sample_ids(task)))]
+    return f"{_counted(len(counts), 'task')}, {_counted(sum(counts), 'sample')}"
 
-    suite = FolderSuite(folder)
-    total = sum(len(suite.sample_ids(task)) for task in suite.tasks)
-    return f"{_counted(len(suite.tasks), 'task')}, {_counted(total, 'sample')}"
+
+def _echo_gaps(suite: StoredSuite) -> None:
+    """What of a suite cannot be asked or scored, and why; tasks with the same reason stand together."""
+    by_reason: dict[str, list[Task]] = {}
+    for task in suite.tasks:
+        if task.not_computed:
+            by_reason.setdefault(task.not_computed, []).append(task)
+    for gap in suite.gaps:
+        click.echo(f"\nnot read: {printable(gap)}")
+    for reason, tasks in by_reason.items():
+        click.echo(f"\n{_counted(len(tasks), 'task')} not computed, {printable(reason)}")
+        click.echo(
+            textwrap.fill(", ".join(task.id for task in tasks), 100, initial_indent="  ", subsequent_indent="  ")
+        )
 
 
 def _counted(number: int, noun: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ from echelon.scorer.suites.lines import IdLine, SampleLine
 from echelon.scorer.suites.manifest import read_manifest
 from echelon.scorer.suites.media import MediaFolder
 from echelon.scorer.suites.suite import Sample, SuiteInfo, Task
+
+if TYPE_CHECKING:
+    from echelon.scorer.results import Sota
 
 MAX_LINE_BYTES = 16 * 2**20
 
@@ -33,6 +36,8 @@ class FolderSuite:
         self._manifest = read_manifest(path)
         self._files = {entry.id: entry.samples for entry in self._manifest.tasks}
         self._media = MediaFolder(path)
+        self.sota: Mapping[str, Sota] = {}
+        self.gaps: tuple[str, ...] = ()
         self.tasks: tuple[Task, ...] = tuple(entry.task() for entry in self._manifest.tasks)
 
     @cached_property

@@ -17,7 +17,9 @@ from echelon.adapters.registry import Entry, Registry
 from echelon.adapters.settings import nearest
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
 from echelon.scorer.suites.folder import FolderSuite
+from echelon.scorer.suites.formats import open_folder
 from echelon.scorer.suites.manifest import MANIFEST
+from echelon.scorer.suites.suite import StoredSuite
 
 GROUP = "echelon.suites"
 _VERSION = re.compile(r"[\w.+]{1,64}", re.ASCII)
@@ -110,12 +112,12 @@ def open_suite(
     seed: int = 0,
     cache: Path | None = None,
     sources: Sources | None = None,
-) -> FolderSuite:
+) -> StoredSuite:
     """The suite in a folder, or the one called so, which is built once and then taken from the cache.
 
     A bare word that names a source is the source; write `./word` for the folder.
     """
-    return FolderSuite(suite_folder(name_or_path, samples=samples, seed=seed, cache=cache, sources=sources))
+    return open_folder(suite_folder(name_or_path, samples=samples, seed=seed, cache=cache, sources=sources), cache)
 
 
 def suite_folder(

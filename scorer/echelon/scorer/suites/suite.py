@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from echelon.adapters import Call, Kind, Part
+
+if TYPE_CHECKING:
+    from echelon.scorer.results import Sota
 
 
 class Modality(StrEnum):
@@ -59,6 +63,8 @@ class Task:
     worst: float | None = None
     instruction_version: int = 1
     description: str = ""
+    not_computed: str = ""
+    """Why the task has no score whatever is answered, empty where it has one."""
 
     @property
     def call(self) -> Call:
@@ -112,4 +118,21 @@ class Suite(Protocol):
 
     def sample_ids(self, task: Task) -> tuple[str, ...]:
         """The ids of all samples, in the same order."""
+        ...
+
+
+class StoredSuite(Suite, Protocol):
+    """A suite in a folder, from which it can be opened again."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def sota(self) -> Mapping[str, Sota]:
+        """The specialists' scores that the suite itself brings, by task."""
+        ...
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What is in the folder and not in the suite, and why."""
         ...

@@ -1,0 +1,394 @@
+"""General-Bench as a suite: its folders as people have them, read where they lie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from echelon.adapters import Kind, Part
+from echelon.adapters.settings import nearest
+from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
+from echelon.scorer.extract import EXTRACTORS
+from echelon.scorer.general_bench import archives
+from echelon.scorer.general_bench.annotations import Document, Item, item_ids, read_document
+from echelon.scorer.general_bench.catalogue import Entry, catalogue
+from echelon.scorer.general_bench.items import MAX_PROMPT, Form, Question, form_of, option_letters
+from echelon.scorer.general_bench.layout import Place, TaskFolder, is_tree, place_of, read_tree
+from echelon.scorer.general_bench.mapping import absent_task, letters_chance, reading_of, sota_of, task_id, task_of
+from echelon.scorer.general_bench.naming import key, near_misses
+from echelon.scorer.general_bench.settings import SETTINGS, read_ids, read_settings
+from echelon.scorer.general_bench.task_media import TaskMedia
+from echelon.scorer.general_bench.values import Line, line_of
+from echelon.scorer.reading import folded, terms_of
+from echelon.scorer.results import Sota
+from echelon.scorer.suites.digests import cluster_of
+from echelon.scorer.suites.instructions import Instruction
+from echelon.scorer.suites.lines import ChoiceLine
+from echelon.scorer.suites.suite import Sample, SuiteInfo, Task
+
+NAME = "general-bench"
+ABSENT = "absent: not in the folder"
+UNREADABLE = "unreadable"
+CLOSED = "closed: no references"
+_TOLD = 3
+"""Faults of one task that are told in full."""
+
+
+def is_general_bench(folder: Path) -> bool:
+    """Whether `folder` holds General-Bench, or a part of it."""
+    return (folder / SETTINGS).is_file() or is_tree(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """A task that is here, matched with the catalogue."""
+
+    entry: Entry
+    folder: TaskFolder
+    media: tuple[Path, ...]
+    """Where its media are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    """A task that can be asked."""
+
+    task: Task
+    form: Form
+    ids: tuple[str, ...]
+
+
+class GeneralBench:
+    """A tree of General-Bench as a suite: all tasks of the catalogue, those that are missing without samples.
+
+    Annotations are read when the suite is opened and again when their samples are asked for; media only then.
+    """
+
+    def __init__(self, path: Path, cache: Path | None = None) -> None:
+        from echelon.scorer.suites.sources import default_cache
+
+        self.path = path
+        self._settings = read_settings(path)
+        self._root = self._settings.annotations or path
+        self._cache = cache or default_cache()
+        self._gaps: list[str] = []
+        self._place = place_of(self._root)
+        self._entries = [entry for entry in catalogue().entries if _is_within(entry, self._place)]
+        self._present = self._matched()
+        self._chosen = self._chosen_ids()
+        self._scanned: dict[str, _Scanned] = {}
+        self._problems: dict[str, str] = {}
+        for present in self._present.values():
+            self._scan(present)
+        if not self._present:
+            raise InvalidSuiteError(
+                f"{path} has no task of General-Bench" + "".join(f"; {gap}" for gap in self._gaps[:_TOLD])
+            )
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of the catalogue in its order; `not_computed` says why some have no samples, or no score."""
+        here = {task_id(present.entry) for present in self._present.values()}
+        meant = [entry for entry in self._entries if not self._settings.is_part or task_id(entry) in here]
+        return tuple(self._task(entry) for entry in meant)
+
+    def _task(self, entry: Entry) -> Task:
+        scanned = self._scanned.get(task_id(entry))
+        return (
+            scanned.task
+            if scanned
+            else absent_task(entry, self._problems.get(task_id(entry), "absent: not in the folder"))
+        )
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What is in the folder and not in the suite, and why."""
+        return tuple(self._gaps)
+
+    @cached_property
+    def sota(self) -> Mapping[str, Sota]:
+        """The published figures, by task."""
+        return {task_id(entry): sota for entry in self._entries if (sota := sota_of(entry)) is not None}
+
+    @cached_property
+    def info(self) -> SuiteInfo:
+        """Who the suite is; the digest does not depend on how the tree is laid out or packed."""
+        parts = [each for each in (self._place.modality, self._place.paradigm) if each]
+        names = [NAME, *dict.fromkeys(part.value for part in parts), *(["quick"] if self._settings.is_part else [])]
+        count = len(self._scanned)
+        return SuiteInfo(
+            name="-".join(names),
+            version="2025",
+            digest=self._digest(),
+            title="General-Bench",
+            description=f"{count} of {len(self.tasks)} tasks can be asked here.",
+        )
+
+    def entry(self, task: Task) -> Entry:
+        """The entry of the catalogue that a task stands for."""
+        return self._by_id[task.id]
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Entry]:
+        return {task_id(entry): entry for entry in self._entries}
+
+    def document(self, task: Task) -> Document | None:
+        """The annotation of a task, None where it is missing."""
+        present = self._present.get(task.id)
+        return read_document(present.folder.annotation) if present else None
+
+    def folder(self, task: Task) -> TaskFolder | None:
+        """Where a task lies, None where it is missing."""
+        present = self._present.get(task.id)
+        return present.folder if present else None
+
+    def sample_ids(self, task: Task) -> tuple[str, ...]:
+        """The ids of all samples, in the order of the annotation; none for a task that cannot be asked."""
+        if task.id not in self._by_id:
+            raise UnknownNameError(f"{NAME} has no task {task.id!r}{nearest(task.id, self._by_id)}")
+        scanned = self._scanned.get(task.id)
+        return scanned.ids if scanned else ()
+
+    def samples(self, task: Task, skip: AbstractSet[str] = frozenset()) -> Iterator[Sample]:
+        """The task's samples in the order of the annotation, each with its media; of those in `skip` none is read."""
+        for each in self.attempts(task, skip):
+            if isinstance(each, InvalidSuiteError):
+                raise each
+            yield each
+
+    def attempts(self, task: Task, skip: AbstractSet[str] = frozenset()) -> Iterator[Sample | InvalidSuiteError]:
+        """As `samples`, but what cannot be read is told in its place."""
+        wanted = [sample for sample in self.sample_ids(task) if sample not in skip]
+        if not wanted:
+            return
+        present, scanned = self._present[task.id], self._scanned[task.id]
+        document = read_document(present.folder.annotation)
+        media = TaskMedia(present.media, present.folder.name)
+        items = dict(zip(item_ids(present.folder.annotation, document.items), document.items, strict=True))
+        instruction = Instruction(task.instruction)
+        for sample in wanted:
+            try:
+                yield _sample(sample, items[sample], scanned, instruction, media)
+            except InvalidSuiteError as error:
+                yield InvalidSuiteError(f"{present.folder.annotation}, item {sample}: {error}")
+
+    def _matched(self) -> dict[str, _Present]:
+        tree = read_tree(self._root, self._unpack)
+        beside = read_tree(self._settings.media, self._unpack).tasks if self._settings.media else ()
+        self._gaps += [f"{gap.where} {gap.reason}" for gap in tree.gaps]
+        found: dict[str, _Present] = {}
+        for folder in tree.tasks:
+            entry = self._entry_of(folder)
+            if entry is None:
+                continue
+            first = found.get(task_id(entry))
+            if first is not None:
+                self._gaps.append(
+                    f"{folder.annotation} is {entry.task!r} as {first.folder.annotation} is; take one away"
+                )
+                continue
+            others = [other for other in beside if _is_same_place(folder, other)]
+            roots = tuple(dict.fromkeys((*folder.roots, *(root for other in others for root in other.roots))))
+            found[task_id(entry)] = _Present(entry, folder, roots)
+        return found
+
+    def _unpack(self, archive: Path) -> Path:
+        return archives.unpacked(archive, self._cache / NAME)
+
+    def _entry_of(self, folder: TaskFolder) -> Entry | None:
+        """The entry that the folder, or else its annotation, is named after; near misses are told, not taken."""
+        entries = [e for e in self._entries if (e.modality, e.paradigm) == (folder.modality, folder.paradigm)]
+        said = self._settings.names.get(folder.name, folder.name)
+        names = [said] if said != folder.name else [said, _task_name(folder.annotation)]
+        for name in filter(None, names):
+            entry = _named(entries, name)
+            if entry is not None:
+                return entry
+        close = [miss for name in names for miss in near_misses(name, [entry.task for entry in entries])]
+        hint = f"nearest are {', '.join(map(repr, dict.fromkeys(close)))}" if close else "nothing is near it"
+        self._gaps.append(
+            f"{folder.annotation}: no task of the catalogue is called {said!r}; {hint}. "
+            f"Say which it is under 'names' in {SETTINGS}"
+        )
+        return None
+
+    def _chosen_ids(self) -> Mapping[str, frozenset[str]] | None:
+        """The samples that are meant, by task; None for all."""
+        if self._settings.ids is None:
+            return None
+        chosen: dict[str, frozenset[str]] = {}
+        for name, ids in read_ids(self._settings.ids).items():
+            known = [
+                p
+                for p in self._present.values()
+                if key(name) in (key(p.folder.name), key(p.entry.task), key(task_id(p.entry)))
+            ]
+            if len(known) != 1:
+                told = "names more than one task" if known else "is no task that is here"
+                raise InvalidSuiteError(f"{self._settings.ids}: {name!r} {told}")
+            chosen[task_id(known[0].entry)] = ids
+        self._present = {task: present for task, present in self._present.items() if task in chosen}
+        return chosen
+
+    def _scan(self, present: _Present) -> None:
+        """Read a task's annotation and find its media; what cannot be read leaves the task without samples."""
+        task = task_id(present.entry)
+        try:
+            self._scanned[task] = self._scan_items(present)
+        except InvalidSuiteError as error:
+            self._problems[task] = f"{UNREADABLE}: {error}"
+
+    def _scan_items(self, present: _Present) -> _Scanned:
+        path, entry = present.folder.annotation, present.entry
+        document = read_document(path)
+        self._check_name(document.said("task"), present)
+        ids = item_ids(path, document.items)
+        items = self._meant(path, task_id(entry), dict(zip(ids, document.items, strict=True)))
+        form, media = form_of(document), TaskMedia(present.media, present.folder.name)
+        faults = _faults(items, lambda item: _question(form, item, media, entry.task))
+        if faults:
+            raise InvalidSuiteError(f"{path}: {faults}")
+        letters = [option_letters(item) for item in items.values()] if form.is_choice else []
+        reading = reading_of(entry, letters_chance([len(each) for each in letters]))
+        task = task_of(entry, form, reading, max(letters, key=len, default=()), "")
+        return _Scanned(replace(task, not_computed=self._unscored(task, form, items, media)), form, tuple(items))
+
+    def _check_name(self, said: str, present: _Present) -> None:
+        """Refuse an annotation that says it is of another task than its folder is."""
+        entry, folder = present.entry, present.folder
+        other = _named([e for e in self._entries if e.sheet == entry.sheet], said) if said else None
+        if other not in (None, entry) and folder.name not in self._settings.names:
+            raise InvalidSuiteError(
+                f"{folder.annotation} says it is {said!r}, its folder that it is {entry.task!r}; "
+                f"say which under 'names' in {SETTINGS}"
+            )
+
+    def _meant(self, path: Path, task: str, items: dict[str, Item]) -> dict[str, Item]:
+        if not items:
+            raise InvalidSuiteError(f"{path} has no items")
+        if self._chosen is None:
+            return items
+        unknown = sorted(self._chosen[task] - items.keys())
+        if unknown:
+            raise InvalidSuiteError(f"{self._settings.ids}: {path} has no item {', '.join(unknown[:_TOLD])}")
+        return {sample: item for sample, item in items.items() if sample in self._chosen[task]}
+
+    def _unscored(self, task: Task, form: Form, items: Mapping[str, Item], media: TaskMedia) -> str:
+        """Why the task has no score, empty where it has one."""
+        without = sum(not form.answers(item) for item in items.values())
+        if without == len(items):
+            return CLOSED
+        if without:
+            return f"{without} of {len(items)} items have no reference"
+        return task.not_computed or _faults(items, lambda item: _references(form, item, task, media))
+
+    def _digest(self) -> str:
+        lines = [line for task, scanned in self._scanned.items() for line in self._digest_lines(task, scanned)]
+        return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _digest_lines(self, task: str, scanned: _Scanned) -> Iterator[str]:
+        present = self._present[task]
+        asked = {
+            "instruction": scanned.task.instruction,
+            "version": scanned.task.instruction_version,
+            "output": [kind.value for kind in scanned.task.output],
+            "labels": scanned.task.labels,
+            "samples": hashlib.sha256("\n".join(scanned.ids).encode()).hexdigest(),
+        }
+        yield f"{task} asks {json.dumps(asked)}\n"
+        yield _digest_line(f"{task}/annotation.json", present.folder.annotation)
+        media = TaskMedia(present.media, present.folder.name)
+        for name in media.files:
+            if _can_change_a_score(name):
+                yield _digest_line(f"{task}/{name}", media.path(name))
+
+
+def _is_within(entry: Entry, place: Place) -> bool:
+    return place.modality in (None, entry.modality) and place.paradigm in (None, entry.paradigm)
+
+
+def _is_same_place(one: TaskFolder, other: TaskFolder) -> bool:
+    return (one.modality, one.paradigm, key(one.name)) == (other.modality, other.paradigm, key(other.name))
+
+
+def _named(entries: Sequence[Entry], name: str) -> Entry | None:
+    """The one entry of that name, or else of that short name."""
+    for names in ((entry.task for entry in entries), (entry.short_name for entry in entries)):
+        matching = [entry for entry, each in zip(entries, names, strict=True) if key(each) == key(name)]
+        if len(matching) == 1:
+            return matching[0]
+    return None
+
+
+def _task_name(annotation: Path) -> str:
+    """What the annotation calls its task, empty where it does not say or cannot be read."""
+    try:
+        return read_document(annotation).said("task")
+    except InvalidSuiteError:
+        return ""
+
+
+def _faults(items: Mapping[str, Item], read: Callable[[Item], object]) -> str:
+    """What `read` has against the items, empty for nothing."""
+    faults = []
+    for sample, item in items.items():
+        try:
+            read(item)
+        except InvalidSuiteError as error:
+            faults.append(f"item {sample}: {error}")
+    if not faults:
+        return ""
+    more = f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
+    return f"{len(faults)} of {len(items)} items cannot be read: {'; '.join(faults[:_TOLD])}{more}"
+
+
+def _question(form: Form, item: Item, media: TaskMedia, title: str) -> Question:
+    asked = form.ask(item, media)
+    question = replace(asked, fields={"prompt": title, **asked.fields})
+    if len(question.fields["prompt"]) > MAX_PROMPT:
+        raise InvalidSuiteError(f"the prompt has more than {MAX_PROMPT} characters")
+    return question
+
+
+def _references(form: Form, item: Item, task: Task, media: TaskMedia) -> tuple[Line, ...]:
+    return tuple(reference_line(answer, task, media) for answer in form.answers(item))
+
+
+def reference_line(answer: object, task: Task, media: TaskMedia) -> Line:
+    """An acceptable answer as the task's metric takes it."""
+    if task.extractor == "terms":
+        labels = [folded(str(each)) for each in answer] if isinstance(answer, list) else terms_of(str(answer))
+        return ChoiceLine(tuple(dict.fromkeys(filter(None, labels))))
+    if task.extractor == "term":
+        return line_of(folded(str(answer)), Kind.CHOICE, media)
+    return line_of(answer, EXTRACTORS[task.extractor].kind, media)
+
+
+def _sample(sample: str, item: Item, scanned: _Scanned, instruction: Instruction, media: TaskMedia) -> Sample:
+    question = _question(scanned.form, item, media, scanned.task.title)
+    parts: tuple[Part, ...] = tuple(line.read(media) for line in question.parts)
+    lines = () if scanned.task.not_computed else _references(scanned.form, item, scanned.task, media)
+    return Sample(
+        id=sample,
+        instruction=instruction.fill(question.fields),
+        parts=parts,
+        references=tuple(line.read(media) for line in lines),
+        cluster=cluster_of(parts, sample),
+    )
+
+
+def _can_change_a_score(name: str) -> bool:
+    """All files of a task but hidden ones, other documents than the annotation, and archives, whose files count."""
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return not hidden and not name.lower().endswith(".json") and archives.stem(name) is None
+
+
+def _digest_line(name: str, path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"{name} {file.tell()} {digest}\n"

@@ -1,0 +1,302 @@
+"""Values of General-Bench's JSON as parts: the same forms serve references and predictions."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from echelon.adapters import Kind, Mask, Part, Tensor
+from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.suites.lines import (
+    IMAGE_TYPES,
+    AudioLine,
+    BoxesLine,
+    BoxLine,
+    ChoiceLine,
+    ImageLine,
+    MaskLine,
+    NumberLine,
+    PartLine,
+    PointCloudLine,
+    TensorLine,
+    TextLine,
+    VideoLine,
+)
+from echelon.scorer.suites.media import MediaFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FRAMES_PER_SECOND = 24.0
+"""Of frames in a folder, whose times nobody tells."""
+MAX_FRAMES = 1024
+_FLO_MAGIC = 202021.25
+
+
+class Finder(Protocol):
+    """Finds the media that values name; InvalidSuiteError where there are none."""
+
+    def find(self, name: str) -> str: ...
+
+    def find_folder(self, name: str) -> tuple[str, ...]: ...
+
+
+class Line(Protocol):
+    """A part that is read when it is needed."""
+
+    def read(self, media: MediaFolder) -> Part: ...
+
+
+class RunLengthsLine(PartLine, tag="run_lengths", frozen=True):
+    """A binary mask in COCO's run lengths, plain or packed."""
+
+    height: int
+    width: int
+    counts: str | tuple[int, ...]
+
+    def read(self, media: MediaFolder) -> Part:
+        counts = self.counts if isinstance(self.counts, tuple) else _unpacked_counts(self.counts)
+        if sum(counts) != self.height * self.width or min(counts, default=0) < 0:
+            raise InvalidSuiteError(f"the run lengths do not fill {self.height} x {self.width} pixels")
+        return Mask(self.height, self.width, run_lengths=counts, name=self.name, role=self.role)
+
+
+class FlowLine(PartLine, tag="flow", frozen=True):
+    """An optical flow in a .flo file, as float32 of [height, width, 2]."""
+
+    path: str
+
+    def read(self, media: MediaFolder) -> Part:
+        data = media.read(self.path, (".flo",))
+        if len(data) < 12:
+            raise InvalidSuiteError(f"{self.path} is too short for a .flo file")
+        magic, width, height = struct.unpack("<fii", data[:12])
+        if magic != _FLO_MAGIC or min(width, height) < 1 or len(data) != 12 + 8 * width * height:
+            raise InvalidSuiteError(f"{self.path} is not a .flo file of the size that it tells")
+        return Tensor(data[12:], "float32", (height, width, 2), name=self.name, role=self.role)
+
+
+class DisparityLine(PartLine, tag="disparity", frozen=True):
+    """The array `disparity` of a .npz file."""
+
+    path: str
+
+    def read(self, media: MediaFolder) -> Part:
+        return Tensor.from_array(_array_of(media.path(self.path), "disparity"), name=self.name)
+
+
+def line_of(value: Any, kind: Kind, finder: Finder) -> Line:
+    """What `value` says, as a part of `kind`; InvalidSuiteError where it does not say such a thing."""
+    if kind not in _FORMS:
+        raise InvalidSuiteError(f"no form of General-Bench says how a {kind} is written")
+    return _FORMS[kind](value, finder)
+
+
+def media_line(name: str, finder: Finder, *, part_name: str = "") -> Line:
+    """The medium that an item calls `name`, of the kind that its suffix tells."""
+    suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
+    if suffix not in _MEDIA:
+        raise InvalidSuiteError(f"{name}: media are one of {', '.join(sorted(_MEDIA))}; convert it")
+    return _MEDIA[suffix](finder.find(name), part_name)
+
+
+def frames_line(names: tuple[str, ...], finder: Finder, *, part_name: str = "") -> Line:
+    """The video whose frames are these images."""
+    if not 1 <= len(names) <= MAX_FRAMES:
+        raise InvalidSuiteError(f"a video of {len(names)} frames; it may have 1 to {MAX_FRAMES}")
+    frames = tuple(finder.find(name) for name in names)
+    return VideoLine(frames=frames, frames_per_second=FRAMES_PER_SECOND, name=part_name)
+
+
+def is_medium(value: Any) -> bool:
+    """Whether a value is the name of a media file."""
+    return isinstance(value, str) and len(value) < 1024 and PurePosixPath(value).suffix.lower() in _MEDIA_OR_FOREIGN
+
+
+def plain_text(value: Any) -> str:
+    """A value as text; what is no text or number is written as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return "\n".join(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _text(value: Any, finder: Finder) -> Line:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise InvalidSuiteError(f"{value!r} is no text")
+    return TextLine(str(value))
+
+
+def _choice(value: Any, finder: Finder) -> Line:
+    labels = [str(each).strip() for each in (value if isinstance(value, list) else [value])]
+    if not labels or not all(1 <= len(label) <= 256 for label in labels):
+        raise InvalidSuiteError(f"{value!r} is no label of 1 to 256 characters")
+    return ChoiceLine(tuple(dict.fromkeys(labels)))
+
+
+def _number(value: Any, finder: Finder) -> Line:
+    try:
+        return NumberLine(float(value))
+    except (TypeError, ValueError):
+        raise InvalidSuiteError(f"{value!r} is no number") from None
+
+
+def _medium(kind: Kind) -> Callable[[Any, Finder], Line]:
+    def read(value: Any, finder: Finder) -> Line:
+        if not isinstance(value, str):
+            raise InvalidSuiteError(f"{value!r} is no path of a {kind}")
+        line = media_line(value, finder)
+        if _kind_of(line) is not kind:
+            raise InvalidSuiteError(f"{value} is no {kind}")
+        return line
+
+    return read
+
+
+def _video(value: Any, finder: Finder) -> Line:
+    if isinstance(value, list):
+        return frames_line(tuple(map(str, value)), finder)
+    if isinstance(value, str) and not PurePosixPath(value).suffix:
+        return frames_line(finder.find_folder(value), finder)
+    return _medium(Kind.VIDEO)(value, finder)
+
+
+def _mask(value: Any, finder: Finder) -> Line:
+    if isinstance(value, str):
+        return MaskLine(path=finder.find(value))
+    inner = value.get("mask", value) if isinstance(value, dict) else {}
+    size, counts = (inner.get(name) if isinstance(inner, dict) else None for name in ("size", "counts"))
+    if not isinstance(size, list) or len(size) != 2 or not isinstance(counts, str | list):
+        raise InvalidSuiteError("a mask is the path of a .png file, or {size: [height, width], counts: run lengths}")
+    height, width = (_whole(each) for each in size)
+    return RunLengthsLine(height, width, counts if isinstance(counts, str) else tuple(map(_whole, counts)))
+
+
+def _boxes(value: Any, finder: Finder) -> Line:
+    """A list of [x, y, width, height], one a frame, or {frame: {"bbox": [...]}}, which are the documented forms."""
+    if isinstance(value, dict):
+        framed = [
+            (_whole(frame), inner.get("bbox") if isinstance(inner, dict) else None) for frame, inner in value.items()
+        ]
+    elif isinstance(value, list) and len(value) == 4 and all(_is_number(each) for each in value):
+        framed = [(0, value)]
+    elif isinstance(value, list):
+        framed = list(enumerate(value))
+    else:
+        raise InvalidSuiteError(f"{value!r} are no boxes")
+    # A frame may have none.
+    return BoxesLine(tuple(_box(frame, box) for frame, box in framed if box))
+
+
+def _box(frame: int, box: Any) -> BoxLine:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        raise InvalidSuiteError(f"{box!r} is no box [x, y, width, height]")
+    x, y, width, height = map(float, box)
+    if min(width, height) < 0:
+        raise InvalidSuiteError(f"{box!r} is a box that ends before it begins")
+    return BoxLine(x, y, x + width, y + height, frame_index=frame)
+
+
+def _tensor(value: Any, finder: Finder) -> Line:
+    if not isinstance(value, str):
+        raise InvalidSuiteError(f"{value!r} is no path of an array")
+    suffix = PurePosixPath(value).suffix.lower()
+    lines: Mapping[str, Callable[[str], Line]] = {
+        ".flo": lambda path: FlowLine(path),
+        ".npz": lambda path: DisparityLine(path),
+        ".npy": lambda path: TensorLine(path=path),
+    }
+    if suffix not in lines:
+        raise InvalidSuiteError(f"{value}: an array is one of {', '.join(lines)}")
+    return lines[suffix](finder.find(value))
+
+
+_FORMS: Mapping[Kind, Callable[[Any, Finder], Line]] = MappingProxyType(
+    {
+        Kind.TEXT: _text,
+        Kind.CHOICE: _choice,
+        Kind.NUMBER: _number,
+        Kind.IMAGE: _medium(Kind.IMAGE),
+        Kind.AUDIO: _medium(Kind.AUDIO),
+        Kind.VIDEO: _video,
+        Kind.POINT_CLOUD: _medium(Kind.POINT_CLOUD),
+        Kind.MASK: _mask,
+        Kind.BOXES: _boxes,
+        Kind.TENSOR: _tensor,
+    }
+)
+_MEDIA: Mapping[str, Callable[[str, str], Line]] = MappingProxyType(
+    {
+        **{suffix: lambda path, name: ImageLine(path=path, name=name) for suffix in IMAGE_TYPES},
+        ".wav": lambda path, name: AudioLine(path=path, name=name),
+        ".gif": lambda path, name: VideoLine(path=path, name=name),
+        ".npy": lambda path, name: PointCloudLine(path=path, name=name),
+    }
+)
+_MEDIA_OR_FOREIGN = frozenset(_MEDIA) | frozenset(
+    (".bmp", ".tif", ".tiff", ".mp3", ".flac", ".ogg", ".m4a", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".ply", ".obj",
+     ".pcd", ".off", ".stl", ".glb", ".npz", ".bin", ".flo", ".mid", ".midi")
+)  # fmt: skip
+"""Also what the contract does not carry: it has to be told, not taken for words."""
+
+
+def _kind_of(line: Line) -> Kind:
+    kinds = {ImageLine: Kind.IMAGE, AudioLine: Kind.AUDIO, VideoLine: Kind.VIDEO, PointCloudLine: Kind.POINT_CLOUD}
+    return kinds[type(line)]  # type: ignore[index]  # media_line gives these alone
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(value: Any) -> int:
+    try:
+        if isinstance(value, int | str) and not isinstance(value, bool) and int(value) >= 0:
+            return int(value)
+    except ValueError:
+        pass
+    raise InvalidSuiteError(f"{value!r} is no whole number of 0 or more")
+
+
+def _unpacked_counts(packed: str) -> tuple[int, ...]:
+    """COCO's packed run lengths: base 32 with a continuation bit, each from the third on a difference."""
+    counts: list[int] = []
+    value, shift = 0, 0
+    for letter in packed:
+        code = ord(letter) - 48
+        if not 0 <= code < 64:
+            raise InvalidSuiteError("the packed run lengths hold a letter that cannot stand there")
+        value |= (code & 31) << shift
+        shift += 5
+        if code & 32:
+            continue
+        if code & 16:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value, shift = 0, 0
+    if shift:
+        raise InvalidSuiteError("the packed run lengths break off")
+    return tuple(counts)
+
+
+def _array_of(path: Any, name: str) -> NDArray[np.generic]:
+    import zipfile
+
+    import numpy as np
+
+    from echelon.scorer.suites.media import MAX_MEDIA_BYTES
+
+    try:
+        with zipfile.ZipFile(path) as opened, opened.open(f"{name}.npy") as file:
+            if opened.getinfo(f"{name}.npy").file_size > MAX_MEDIA_BYTES + 2**16:
+                raise InvalidSuiteError(f"{path.name}: {name} is larger than {MAX_MEDIA_BYTES} bytes")
+            values: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidSuiteError(f"{path.name} has no readable array {name!r}: {error}") from error
+    return values
