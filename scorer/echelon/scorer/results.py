@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from echelon.adapters import Card, Part
 from echelon.scorer.outcomes import State
 from echelon.scorer.suites.suite import SuiteInfo, Task
+from echelon.scorer.verdict.family import TaskVerdict
+from echelon.scorer.verdict.figures import LevelVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Sota:
     source: str
     n: int | None = None
     metric_id: str = ""
+    run: str = ""
+    """The id of the reference run, empty for a figure from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class TaskResult:
     viewed: tuple[ViewedSample, ...] = ()
     not_computed: str = ""
     """Why the metric cannot be computed here, empty where it can."""
+    verdict: TaskVerdict | None = None
+    """None where there is no score."""
 
     @property
     def supported(self) -> bool:
@@ -116,6 +122,8 @@ class RunResult:
     tasks: tuple[TaskResult, ...]
     levels: tuple[LevelResult, ...]
     """One for each edition, over the whole suite."""
+    verdicts: tuple[LevelVerdict, ...] = ()
+    """One for each edition, in the same order."""
 
     @property
     def complete(self) -> bool:

@@ -108,11 +108,16 @@ def _crossing(excess: Callable[[float], float], low: float, high: float, guess: 
 
 def evidence(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst: Stats) -> Evidence:
     """What the samples' stats say of their score; `worst` are those of a failed sample, the heaviest there is."""
-    if isinstance(metric, MeanMetric) and type(metric).from_sums is MeanMetric.from_sums:
+    if is_mean(metric):
         return _mean(metric, rows, clusters, worst)
     if isinstance(metric, RatioMetric):
         return _jackknife(metric, _by_sums(metric, rows, clusters, worst), worst)
     return _jackknife(metric, _by_rows(metric, rows, clusters, worst), worst)
+
+
+def is_mean(metric: Metric) -> bool:
+    """Whether the score is the plain mean of the samples' values."""
+    return isinstance(metric, MeanMetric) and type(metric).from_sums is MeanMetric.from_sums
 
 
 def paired(model: Evidence, reference: Evidence) -> Evidence:

@@ -48,6 +48,13 @@ def deviate(p: float) -> float:
     return float(-ndtri(min(max(p, 1e-300), 1 - 1e-16)))
 
 
+def probability(deviate: float) -> float:
+    """How probably a standard normal deviate is exceeded."""
+    from scipy.special import ndtr
+
+    return float(ndtr(-deviate))
+
+
 def _not_above(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """P(sum of values times Gamma(weights) <= 0), by inverting the moment generating function.
 

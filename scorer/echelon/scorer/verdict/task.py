@@ -1,0 +1,180 @@
+"""The test of one task: is the model above the sota, and by more than luck would have it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import sqrt
+
+from echelon.scorer.metrics.metric import Metric, Stats
+from echelon.scorer.verdict.evidence import Evidence, evidence, is_mean, paired
+from echelon.scorer.verdict.tail import deviate, probability
+
+FEWEST_CLUSTERS = 20
+"""Below so many clusters nothing is claimed."""
+
+
+class Against(StrEnum):
+    """What the sota is."""
+
+    PAIRS = "the same samples"
+    SAMPLES = "other samples"
+    CONSTANT = "a constant"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the samples of a complete task came to; `worst` are the stats of a failed sample, the heaviest there is."""
+
+    metric: Metric
+    rows: Sequence[Stats]
+    clusters: Sequence[str]
+    worst: Stats
+
+    def against(self, rows: Sequence[Stats]) -> Evidence:
+        """What the same samples say of the lead over another model's `rows`."""
+        return paired(self.evidence(), evidence(self.metric, rows, self.clusters, self.worst))
+
+    def evidence(self) -> Evidence:
+        """What the samples say of the score."""
+        return evidence(self.metric, self.rows, self.clusters, self.worst)
+
+    @property
+    def sign(self) -> float:
+        """1 where higher is better, else -1."""
+        return 1.0 if self.metric.higher_is_better else -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opponent:
+    """The score to be above, by more than `margin`, in the metric's unit.
+
+    `n` is how many samples it was measured on, None if nobody knows; `rows` are a reference run's stats of the very
+    same samples.
+    """
+
+    score: float
+    margin: float = 0.0
+    n: int | None = None
+    rows: Sequence[Stats] | None = None
+
+
+@dataclass(frozen=True)
+class Lead:
+    """By how much the model is better than its sota, in the metric's unit: above 0 is better, whatever the direction.
+
+    It is tested as `evidence` minus `sota`, for an own error of the sota `spread` times as wide as by itself.
+    """
+
+    evidence: Evidence
+    against: Against
+    sota: float
+    margin: float
+    spread: float = 1.0
+
+    @property
+    def value(self) -> float:
+        """The lead itself."""
+        return self.evidence.value - self.sota
+
+    @property
+    def tie(self) -> bool:
+        """Whether no sample tells the model from the reference run."""
+        return self.against is Against.PAIRS and not self.evidence.gains.any()
+
+    def above(self, times: float = 1.0, spread: float = 1.0) -> float:
+        """The p value of "not above the margin", were there `times` as many samples and `spread` as much error."""
+        return _widened(self.evidence.above(self.sota + self.margin, times), self.spread * spread)
+
+    def below(self, times: float = 1.0) -> float:
+        """The p value of "not below the sota"."""
+        return _widened(self.evidence.below(self.sota, times), self.spread)
+
+    def if_sampled(self) -> float:
+        """As `above`, had the constant been measured on as many samples as the model."""
+        return self.above(spread=sqrt(2.0)) if self.against is Against.CONSTANT else self.above()
+
+    def lower(self, alpha: float) -> float:
+        """What the lead is above, wrongly with probability `alpha` at most."""
+        return self.value - (self.evidence.value - self.evidence.lower(alpha)) * self.spread
+
+    def upper(self, alpha: float) -> float:
+        """What the lead is below."""
+        return self.value + (self.evidence.upper(alpha) - self.evidence.value) * self.spread
+
+
+@dataclass(frozen=True)
+class TaskTest:
+    """What one task's samples say, before other tasks are looked at."""
+
+    n: int
+    clusters: int
+    method: str
+    range: tuple[float, float]
+    """What the score can be, in the metric's own direction."""
+    sign: float
+    """1 where higher is better, else -1."""
+    score: Evidence
+    """Higher being better, as with all that follows."""
+    chance: float
+    lead: Lead | None
+    """None without a sota."""
+
+    @property
+    def decidable(self) -> bool:
+        """Whether there are enough clusters to claim anything."""
+        return self.clusters >= FEWEST_CLUSTERS
+
+
+def examine(measured: Measured, chance: float, opponent: Opponent | None) -> TaskTest:
+    """The test of a complete task against chance and, if it has one, its sota."""
+    score = measured.evidence()
+    clusters = len(set(measured.clusters))
+    lead = None if opponent is None else _lead(measured, score, opponent)
+    return TaskTest(
+        n=len(measured.rows),
+        clusters=clusters,
+        method=_method(measured, clusters, opponent),
+        range=measured.metric.range,
+        sign=measured.sign,
+        score=score,
+        chance=measured.sign * chance,
+        lead=lead,
+    )
+
+
+def _lead(measured: Measured, score: Evidence, opponent: Opponent) -> Lead:
+    if opponent.rows is not None:
+        return Lead(measured.against(opponent.rows), Against.PAIRS, 0.0, opponent.margin)
+    sota = measured.sign * opponent.score
+    if opponent.n is None:
+        return Lead(score, Against.CONSTANT, sota, opponent.margin)
+    spread = sqrt(1 + len(measured.rows) / opponent.n)
+    return Lead(score, Against.SAMPLES, sota, opponent.margin, spread)
+
+
+def _method(measured: Measured, clusters: int, opponent: Opponent | None) -> str:
+    pairs = opponent is not None and opponent.rows is not None
+    alone = clusters == len(measured.rows)
+    if alone and _all_or_nothing(measured, opponent):
+        if not pairs:
+            return "exact binomial"
+        if opponent is not None and not opponent.margin:
+            return "exact McNemar"
+    kind = "mean" if is_mean(measured.metric) else "jackknife"
+    return f"{'paired ' if pairs else ''}{kind}{'' if alone else ' of clusters'}"
+
+
+def _all_or_nothing(measured: Measured, opponent: Opponent | None) -> bool:
+    """Whether every sample is wholly right or wholly wrong."""
+    if not is_mean(measured.metric):
+        return False
+    ends = set(measured.metric.range)
+    rows = [*measured.rows, *((opponent and opponent.rows) or ())]
+    return all(row[0] in ends for row in rows)
+
+
+def _widened(p: float, spread: float) -> float:
+    """The p value of a test whose error is `spread` times as wide."""
+    return p if spread == 1.0 else probability(deviate(p) / spread)
