@@ -13,6 +13,7 @@ Either way S5 = S4 * gated mean of language / 100.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import fsum
 from typing import NamedTuple, TypeAlias
 
@@ -43,6 +44,13 @@ class Scores(NamedTuple):
     by_modality: Mapping[str, Triple]
 
 
+class GroupScores(NamedTuple):
+    """S2 and S3 of one paradigm in one modality, or of one skill in it; the higher levels take both paradigms."""
+
+    s2: float
+    s3: float
+
+
 class Side(NamedTuple):
     """The tasks of one paradigm: all sigmas, and the gated ones."""
 
@@ -64,6 +72,36 @@ def synergy(edition: str, tasks: Iterable[Graded]) -> Scores:
     by_modality = _by_modality(sides) if edition == "2025" else {}
     s2, s3, s4 = _average(by_modality.values()) if edition == "2025" else _pooled(sides)
     return Scores(s2, s3, s4, s4 * mean(language.gated) / 100, by_modality)
+
+
+def group(tasks: Iterable[Graded]) -> GroupScores:
+    """The scores of a scope with one paradigm only, in either edition: the means of all sigmas and of the gated."""
+    found = list(tasks)
+    return GroupScores(mean([task.sigma for task in found]), mean([task.gated for task in found]))
+
+
+def highest_level(able: Iterable[Graded], s3: float, s4: float = 0.0, s5: float = 0.0) -> int:
+    """The highest level with a score above 0, 0 for none; `able` are the tasks that the model can do at all.
+
+    One skill makes a specialist, level 1; there is nothing to combine. Language alone enters at level 5.
+    """
+    found = list(able)
+    if len({task.skill for task in found if task.paradigm is not Paradigm.LANGUAGE}) < 2:
+        return 1 if found else 0
+    return max((k for k, score in ((3, s3), (4, s4), (5, s5)) if score > 0), default=2)
+
+
+def out_of_order(edition: str, scores: Scores) -> str:
+    """Which score exceeds the one before it although the edition promises that none does; empty for none.
+
+    2025 promises S2 >= S3 >= S4 >= S5. In 2024, where sides are pooled, S4 may exceed S3.
+    """
+    named = list(zip(("S2", "S3", "S4", "S5"), scores[:4], strict=True))
+    return ", ".join(
+        f"{high} {more:.6g} < {low} {less:.6g}"
+        for (high, more), (low, less) in pairwise(named)
+        if more < less and not (edition == "2024" and low == "S4")
+    )
 
 
 def mean(values: Sequence[float]) -> float:

@@ -5,13 +5,12 @@ Unlike the official ranker's, the gate compares raw scores: sigmas saturate, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from echelon.adapters import Composition
-from echelon.scorer.editions import Graded, Scores, synergy
+from echelon.scorer.editions import Graded, highest_level, synergy
 from echelon.scorer.results import LevelResult, TaskResult
 from echelon.scorer.sigmas import EDITIONS, Edition, sigma
-from echelon.scorer.suites.suite import Paradigm
 
 __all__ = ["EDITIONS", "Edition", "Graded", "gate_won", "graded", "level", "sigma", "synergy"]
 
@@ -27,7 +26,8 @@ def gate_won(score: float, sota: float, higher_is_better: bool) -> bool:
 def level(edition: Edition, tasks: Sequence[TaskResult], composition: Composition, scope: str) -> LevelResult:
     """The level that the tasks amount to; a task that is incomplete or unsupported counts 0."""
     scores = synergy(edition, [graded(edition, task) for task in tasks])
-    reached = _reached(tasks, scores)
+    able = (graded(edition, task) for task in tasks if _counts(task) and task.above_chance)
+    reached = highest_level(able, *scores[1:4])
     synergy_counts = composition not in WITHOUT_SYNERGY
     return LevelResult(
         edition=edition,
@@ -54,19 +54,6 @@ def _counts(task: TaskResult) -> bool:
     return task.supported and task.complete and task.score is not None
 
 
-def _reached(tasks: Iterable[TaskResult], scores: Scores) -> int:
-    """The highest level with a score above 0; below two skills above chance there is nothing to combine."""
-    able = [task for task in tasks if _counts(task) and task.above_chance]
-    if len(_skills(able)) < 2:
-        return 1 if able else 0
-    return max((k for k, score in ((3, scores.s3), (4, scores.s4), (5, scores.s5)) if score > 0), default=2)
-
-
-def _skills(tasks: Iterable[TaskResult]) -> set[str]:
-    """The skills that level 2 is about; language alone enters at level 5."""
-    return {task.task.skill for task in tasks if task.task.paradigm is not Paradigm.LANGUAGE}
-
-
 def _notes(edition: str, tasks: Sequence[TaskResult], reached: int, composition: Composition) -> Iterator[str]:
     if composition in WITHOUT_SYNERGY:
         article = "an" if composition is Composition.AGENT else "a"
@@ -80,14 +67,15 @@ def _notes(edition: str, tasks: Sequence[TaskResult], reached: int, composition:
     elif without_sota:
         yield f"{_tasks(len(without_sota))} without a sota and cannot be won: {', '.join(without_sota)}"
     if reached < 5:
-        yield _held_back(edition, reached)
+        yield held_back(edition, reached)
 
 
 def _tasks(count: int) -> str:
     return "1 task is" if count == 1 else f"{count} tasks are"
 
 
-def _held_back(edition: str, reached: int) -> str:
+def held_back(edition: str, reached: int) -> str:
+    """What the next level needs."""
     where = "within one modality " if edition == "2025" else ""
     return (
         "level 1 needs a task above chance",

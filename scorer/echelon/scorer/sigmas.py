@@ -25,9 +25,10 @@ Map: TypeAlias = Callable[[float], float]
 
 def sigma(metric_name: str, score: float, edition: str) -> float:
     """The score on the scale of an edition; a metric without a map of its own has to be a fraction."""
-    if edition not in MAPS:
+    maps = MAPS.get(edition)
+    if maps is None:
         raise UnknownNameError(f"there is no edition {edition!r}{nearest(edition, MAPS)}")
-    to_unit = MAPS[edition].get(metric_name)
+    to_unit = maps.get(metric_name)
     if to_unit is None and not 0 <= score <= 1:
         raise InvalidSuiteError(
             f"metric {metric_name!r} gave {score}: edition {edition} has no map for it, so its scores must be fractions"
@@ -35,7 +36,7 @@ def sigma(metric_name: str, score: float, edition: str) -> float:
     if not isfinite(score):
         raise InvalidSuiteError(f"metric {metric_name!r} gave {score}, which is no score")
     share = to_unit(score) if to_unit else score
-    return 100 * min(1.0, max(0.0, share))
+    return 0.0 if share <= 0 else 100.0 if share >= 1 else 100 * share
 
 
 def _logistic(z: float) -> float:
@@ -61,8 +62,9 @@ def _psnr_2024(x: float) -> float:
 
 
 MAPS_2025: Mapping[str, Map] = {
-    "absrel": _falling(0.1),
+    "abs_rel": _falling(0.1),
     "chamfer": _falling(1),
+    "cider": lambda x: x,  # can exceed 1
     "epe": _falling(1),
     "fad": _falling(10),
     "fid": _falling(25),
@@ -72,11 +74,14 @@ MAPS_2025: Mapping[str, Map] = {
     "mos": lambda x: (x - 1) / 4,
     "ms_ssim": lambda x: (x + 1) / 2,
     "mse": _falling(5),
+    "pcc": lambda x: x,  # can fall below 0
     "psnr": _psnr_2025,
     "psnr_audio": _psnr_2025,
     "psnr_video": _psnr_2025,
     "rms": _falling(50),
     "rmse": _falling(5),
+    "rmse_image": _falling(5),
+    "rmse_tensor": _falling(5),
     "rte": _falling(0.5),
     "sad": _falling(10),
     "wer": lambda x: 1 - x,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from types import MappingProxyType
+from typing import NamedTuple
 
+from echelon.scorer.general_bench.measures import Measure, measure
 from echelon.scorer.suites.suite import Modality, Paradigm
 
 SHEETS: Mapping[str, tuple[Modality, Paradigm]] = MappingProxyType(
@@ -57,20 +60,37 @@ class Entry:
         return SHEETS[self.sheet][1]
 
 
-@dataclass(frozen=True, slots=True)
+class Aim(NamedTuple):
+    """What the formulas need of a task besides its score; a workbook's value divided by `per` is the metric's own."""
+
+    modality: Modality
+    paradigm: Paradigm
+    skill: str
+    metric: str
+    per: int
+    higher_is_better: bool
+    sota: float | None
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The tasks that a workbook is held against, in the order of their source."""
 
     name: str
     entries: tuple[Entry, ...]
 
-    @property
+    @cached_property
     def label(self) -> str:
         """The name and the beginning of the digest of all that can change a score."""
         digest = hashlib.sha256()
-        for entry in sorted(repr((e.sheet, e.skill, e.task, e.metric, e.sota)) for e in self.entries):
+        for entry in sorted(repr((e.sheet, e.skill, plain(e.task), e.metric, e.sota)) for e in self.entries):
             digest.update(entry.encode())
         return f"{self.name}@{digest.hexdigest()[:4]}"
+
+    @cached_property
+    def aims(self) -> tuple[Aim, ...]:
+        """The entries as the formulas need them."""
+        return tuple(_aim(entry, measure(entry.metric)) for entry in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +108,13 @@ class Published:
 @cache
 def catalogue() -> Catalogue:
     """General-Bench as it was published in July 2025: 699 tasks in nine sheets."""
-    entries = (Entry(*row[:-1], sota=float(row[-1])) for row in _rows("catalogue.csv"))
-    return Catalogue("General-Bench", tuple(entries))
+    return Catalogue(
+        "General-Bench",
+        tuple(
+            Entry(sheet, skill, no, task, short_name, metric, float(sota))
+            for sheet, skill, no, task, short_name, metric, sota in _rows("catalogue.csv")
+        ),
+    )
 
 
 @cache
@@ -101,9 +126,19 @@ def leaderboard() -> tuple[Published, ...]:
     )
 
 
+def _aim(entry: Entry, meant: Measure) -> Aim:
+    return Aim(entry.modality, entry.paradigm, entry.skill, meant.name, meant.per, meant.higher_is_better, entry.sota)
+
+
 def sheet_of(modality: Modality, paradigm: Paradigm) -> str | None:
     """The sheet of a modality and paradigm; None where there is none."""
     return next((sheet for sheet, found in SHEETS.items() if found == (modality, paradigm)), None)
+
+
+def plain(name: str) -> str:
+    """A task's name but for case, width and spaces."""
+    folded = name.casefold()
+    return " ".join((folded if folded.isascii() else unicodedata.normalize("NFKC", folded)).split())
 
 
 def _rows(name: str) -> list[list[str]]:

@@ -19,14 +19,14 @@ class Measure(NamedTuple):
     lowest: float = 0.0
     highest: float = 100.0
 
+    @property
+    def per(self) -> int:
+        """What a workbook's value is divided by to give the metric's own."""
+        return 100 if self.per_cent else 1
+
     def own_unit(self, value: float) -> float:
         """A workbook's value in the metric's own unit."""
-        return value / 100 if self.per_cent else value
-
-    @property
-    def zero_is_perfect(self) -> bool:
-        """Whether a 0 could also be the best value there is."""
-        return not self.higher_is_better
+        return value / self.per
 
 
 _ERRORS = (
