@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from math import fsum, isfinite, sqrt
 from typing import Protocol
 
@@ -14,11 +15,14 @@ from echelon.scorer.errors import NotComputedError
 from echelon.scorer.extract import InvalidAnswer, extract, extractor
 from echelon.scorer.instruments import Instruments
 from echelon.scorer.levels import EDITIONS, gate_won, level, sigma
-from echelon.scorer.metrics.metric import Metric, Stats
+from echelon.scorer.metrics.metric import Metric, RatioMetric, Stats
 from echelon.scorer.metrics.registry import metric
 from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.scorer.results import RunResult, Sota, TaskResult, ViewedSample
 from echelon.scorer.suites.suite import Sample, Suite, Task
+from echelon.scorer.verdict.family import ALPHA, decide
+from echelon.scorer.verdict.levels import level_verdict
+from echelon.scorer.verdict.task import Measured, Opponent, TaskTest, examine
 
 VIEWED = 3
 """Samples of each task that the report shows."""
@@ -44,6 +48,11 @@ class _Tally:
     """What a task's samples add up to."""
 
     rows: list[Stats] = field(default_factory=list)
+    clusters: list[str] = field(default_factory=list)
+    worst: Stats = ()
+    """The stats of a failed sample, the heaviest there is."""
+    reference: list[Stats] = field(default_factory=list)
+    """The stats of the reference run's outcomes, as far as it has them."""
     counts: Counter[State] = field(default_factory=Counter)
     viewed: list[ViewedSample] = field(default_factory=list)
     samples: int = 0
@@ -64,11 +73,14 @@ class Evaluation:
     """Ids of the tasks that the card does not list."""
     instruments: Instruments | None = None
     """What metrics that need a network measure with."""
+    alpha: float = ALPHA
+    """How often the verdict may be wrong."""
 
 
 def evaluate(evaluation: Evaluation, journal: Outcomes, sota: Mapping[str, Sota], *, viewed: int = VIEWED) -> RunResult:
     """The result of a run as far as it has come."""
-    tasks = tuple(_task_result(evaluation, journal, task, sota.get(task.id), viewed) for task in evaluation.tasks)
+    found = [_task_result(evaluation, journal, task, sota.get(task.id), viewed) for task in evaluation.tasks]
+    tasks = _judged(found, evaluation.alpha)
     scope = _scope(evaluation)
     return RunResult(
         run_id=evaluation.run,
@@ -79,7 +91,17 @@ def evaluate(evaluation: Evaluation, journal: Outcomes, sota: Mapping[str, Sota]
         settings=evaluation.settings,
         tasks=tasks,
         levels=tuple(level(edition, tasks, evaluation.card.composition, scope) for edition in EDITIONS),
+        verdicts=tuple(
+            level_verdict(edition, tasks, evaluation.card.composition, evaluation.alpha) for edition in EDITIONS
+        ),
     )
+
+
+def _judged(found: Sequence[tuple[TaskResult, TaskTest | None]], alpha: float) -> tuple[TaskResult, ...]:
+    """The tasks with their verdicts: every task with a sota is of the family, whether it could be tested or not."""
+    family = [result.task.id for result, _ in found if result.sota is not None]
+    verdicts = decide({result.task.id: test for result, test in found if test is not None}, family, alpha)
+    return tuple(replace(result, verdict=verdicts.get(result.task.id)) for result, _ in found)
 
 
 def _scope(evaluation: Evaluation) -> str:
@@ -88,20 +110,22 @@ def _scope(evaluation: Evaluation) -> str:
     return label if chosen == all_tasks else f"{chosen} of the {all_tasks} tasks of {label}"
 
 
-def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, viewed: int) -> TaskResult:
+def _task_result(
+    evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, viewed: int
+) -> tuple[TaskResult, TaskTest | None]:
     if task.not_computed:
-        return _not_computed(evaluation, journal, task, sota, task.not_computed)
+        return _not_computed(evaluation, journal, task, sota, task.not_computed), None
     try:
         measure = metric(task.metric, task.worst, task.labels, instruments=evaluation.instruments)
         metric_id = f"{measure.id}|{extractor(task.extractor).id}"
         _check_comparable(task, metric_id, sota)
-        tally = _tally(evaluation, journal, task, measure, viewed)
+        tally = _tally(evaluation, journal, task, measure, viewed, sota.run if sota else "")
     except (NotComputedError, MissingExtraError) as error:
-        return _not_computed(evaluation, journal, task, sota, str(error))
+        return _not_computed(evaluation, journal, task, sota, str(error)), None
     # Only a whole sample set has a score; a missing sample is not a wrong one.
     score = measure.finish(tally.rows) if tally.rows and len(tally.rows) == tally.samples else None
     up = measure.higher_is_better
-    return TaskResult(
+    result = TaskResult(
         task=task,
         metric_id=metric_id,
         higher_is_better=up,
@@ -116,6 +140,15 @@ def _task_result(evaluation: Evaluation, journal: Outcomes, task: Task, sota: So
         won=score is not None and sota is not None and gate_won(score, sota.score, up),
         viewed=tuple(tally.viewed),
     )
+    return result, None if score is None else _test(measure, task, tally, sota)
+
+
+def _test(measure: Metric, task: Task, tally: _Tally, sota: Sota | None) -> TaskTest:
+    opponent = None
+    if sota is not None:
+        rows = tally.reference if len(tally.reference) == tally.samples else None
+        opponent = Opponent(sota.score, task.margin, sota.n, rows)
+    return examine(Measured(measure, tally.rows, tally.clusters, tally.worst), task.chance, opponent)
 
 
 def _not_computed(evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, reason: str) -> TaskResult:
@@ -152,16 +185,22 @@ def _sigmas(task: Task, score: float | None) -> dict[str, float]:
     return {edition: sigma(task.metric, score, edition) for edition in EDITIONS}
 
 
-def _tally(evaluation: Evaluation, journal: Outcomes, task: Task, measure: Metric, viewed: int) -> _Tally:
+def _tally(
+    evaluation: Evaluation, journal: Outcomes, task: Task, measure: Metric, viewed: int, reference: str
+) -> _Tally:
     suite, run = evaluation.suite, evaluation.run
     if task.id in evaluation.unsupported:
         return _counted(evaluation, journal, task)
     tally = _Tally()
     tried = journal.tried(run, task.id)
-    outcomes = journal.outcomes(run, task.id, suite.sample_ids(task))
-    # One sample and its outcome at a time: media may be large.
-    for sample, outcome in zip(suite.samples(task), outcomes, strict=True):
+    ids = suite.sample_ids(task)
+    outcomes = journal.outcomes(run, task.id, ids)
+    others = journal.outcomes(reference, task.id, ids) if reference else repeat(None, len(ids))
+    # One sample and its outcomes at a time: media may be large.
+    for sample, outcome, other in zip(suite.samples(task), outcomes, others, strict=True):
         tally.samples += 1
+        if other is not None:
+            tally.reference.append(_stats(measure, task, sample, other)[0])
         if outcome is not None:
             _add(tally, measure, task, sample, outcome, viewed)
         elif sample.id in tried:
@@ -185,17 +224,12 @@ def _counted(evaluation: Evaluation, journal: Outcomes, task: Task) -> _Tally:
 
 
 def _add(tally: _Tally, measure: Metric, task: Task, sample: Sample, outcome: SampleOutcome, viewed: int) -> None:
-    state, detail = outcome.state, outcome.detail
-    stats = None
-    if state is State.ANSWERED:
-        try:
-            stats = measure.sample(extract(task.extractor, outcome.parts, task), sample.references)
-        except InvalidAnswer as error:
-            state, detail = State.INVALID, str(error)
-    if stats is None:
-        stats = measure.worst(sample.references)
+    stats, state, detail = _stats(measure, task, sample, outcome)
     tally.counts[state] += 1
     tally.rows.append(stats)
+    tally.clusters.append(sample.cluster)
+    if not tally.worst or isinstance(measure, RatioMetric):
+        tally.worst = max(tally.worst, measure.worst(sample.references), key=_weight)
     if len(tally.viewed) < viewed:
         alone = measure.finish([stats])
         tally.viewed.append(
@@ -210,6 +244,21 @@ def _add(tally: _Tally, measure: Metric, task: Task, sample: Sample, outcome: Sa
                 detail=detail,
             )
         )
+
+
+def _stats(measure: Metric, task: Task, sample: Sample, outcome: SampleOutcome) -> tuple[Stats, State, str]:
+    """What the outcome counts, its state once it has been looked into, and why it is that."""
+    state, detail = outcome.state, outcome.detail
+    if state is State.ANSWERED:
+        try:
+            return measure.sample(extract(task.extractor, outcome.parts, task), sample.references), state, detail
+        except InvalidAnswer as error:
+            state, detail = State.INVALID, str(error)
+    return measure.worst(sample.references), state, detail
+
+
+def _weight(stats: Stats) -> float:
+    return fsum(map(abs, stats))
 
 
 def _clearly_above(chance: float, score: float, measure: Metric, rows: Sequence[Stats]) -> bool:

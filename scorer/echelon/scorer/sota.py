@@ -35,7 +35,7 @@ def from_run(reference: RunResult) -> dict[str, Sota]:
     """The sota that a complete run gives, task by task; a task it did not finish gives none."""
     source = f"run {reference.run_id[:12]} of {reference.card.name}"
     return {
-        result.task.id: Sota(result.score, source, result.sample_count, result.metric_id)
+        result.task.id: Sota(result.score, source, result.sample_count, result.metric_id, reference.run_id)
         for result in reference.tasks
         if result.score is not None and result.complete and result.supported
     }

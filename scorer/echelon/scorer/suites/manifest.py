@@ -39,6 +39,7 @@ class TaskEntry:
     worst: float | None = None
     instruction_version: int = 1
     description: str = ""
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         _refuse([*_name_faults("id", self.id), *self._faults()])
@@ -55,6 +56,8 @@ class TaskEntry:
             faults.append(f"'labels' must be distinct, each of 1 to {MAX_LABEL} characters")
         if not all(math.isfinite(value) for value in (self.chance, self.worst or 0.0)):
             faults.append("'chance' and 'worst' must be finite")
+        if not (math.isfinite(self.margin) and self.margin >= 0):
+            faults.append("'margin' must be at least 0")
         return faults
 
     @property
@@ -79,6 +82,7 @@ class TaskEntry:
             worst=self.worst,
             instruction_version=self.instruction_version,
             description=self.description,
+            margin=self.margin,
         )
 
 

@@ -63,6 +63,8 @@ class Task:
     worst: float | None = None
     instruction_version: int = 1
     description: str = ""
+    margin: float = 0.0
+    """By how much a model has to be better than the sota to win, in the metric's own unit."""
     not_computed: str = ""
     """Why the task has no score whatever is answered, empty where it has one."""
 
