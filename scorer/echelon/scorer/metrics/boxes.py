@@ -1,103 +1,163 @@
-"""Metrics of boxes."""
+"""Metrics of boxes in images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from math import fsum, isfinite
-from typing import TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
 
-from echelon.adapters import Box, Boxes, InvalidInputError, Kind, Part
+from echelon.adapters import Box, Box3D, Boxes, InvalidInputError, Kind, Part
 from echelon.scorer.metrics.labels import label_code
 from echelon.scorer.metrics.metric import InvalidAnswer, Metric, Stats, expect, ratio, read_both
 
-OVERLAP = 0.5
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 MOST_BOXES = 100
 """Boxes of one label in one frame that count, the best-scored ones."""
 
 NO_LABEL = -1.0
-FALSE_ALARM, HIT, OBJECT = 0.0, 1.0, 2.0
+OBJECT, MISSES = -1.0, 0.0
+"""What stands in a row's third place for an object, and for a box that hits none; else a bit for each limit."""
 
-Found: TypeAlias = tuple[float, bool]
-"""A box's score, and whether it hit an object."""
+BoxT = TypeVar("BoxT", bound=Box | Box3D)
 Group: TypeAlias = tuple[int, str]
 """Frame and label: what boxes must share to match."""
 
 
-class AveragePrecision50(Metric):
-    """COCO's average precision at an overlap of 0.5, over the labels of the references.
+class Detection(Metric, Generic[BoxT]):
+    """An average precision over the labels of the references, averaged over how close a box has to be to an object.
 
-    The stats are triples (label, score, outcome), one for each object and each box. Among boxes of one score false
+    The stats are triples (label, score, hits), one for each object and each box. Among boxes of one score false
     alarms go first, so that neither the order of the samples nor giving all boxes one score changes or helps a score.
     """
 
-    name = "ap50"
-    variant = "/coco@1;iou=0.5;recalls=101;most=100;ties=false-first;score=1"
     kind = Kind.BOXES
+    limits: ClassVar[tuple[float, ...]]
+    """How close a hit is at least."""
+
+    @abstractmethod
+    def box(self, box: Box | Box3D) -> BoxT:
+        """The box, if it can be computed with; InvalidInputError otherwise."""
+
+    @abstractmethod
+    def closeness(self, box: BoxT, wanted: BoxT) -> float:
+        """Higher is closer."""
+
+    @abstractmethod
+    def area(self, precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
+        """What lies under the curve, which has a point for each box by falling score."""
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
         expected = expect(reference, Boxes).space
         if expect(prediction, Boxes).space != expected:
             raise InvalidAnswer(f"the boxes' space is {expect(prediction, Boxes).space}, {expected} is wanted")
-        given, wanted = read_both(_groups, prediction, reference)
+        given, wanted = read_both(self._groups, prediction, reference)
         records: list[float] = []
         for group in sorted(given.keys() | wanted.keys()):
             objects = wanted.get(group, [])
             code = label_code(group[1])
-            for score, hit in _matched(given.get(group, []), objects):
-                records += (code, score, HIT if hit else FALSE_ALARM)
+            boxes = sorted(given.get(group, []), key=score_of, reverse=True)[:MOST_BOXES]
+            for box, hits in zip(boxes, self._hits(boxes, objects), strict=True):
+                records += (code, score_of(box), hits)
             records += (code, 0.0, OBJECT) * len(objects)
         return tuple(records)
 
     def worst(self, references: Sequence[Part]) -> Stats:
         missed = self.compare(Boxes((), space=expect(references[0], Boxes).space), references[0])
         # Rightly seeing nothing must not look the same as failing.
-        return missed or (NO_LABEL, 1.0, FALSE_ALARM)
+        return missed or (NO_LABEL, 1.0, MISSES)
 
     def finish(self, rows: Sequence[Stats]) -> float:
-        objects: dict[float, int] = {}
-        found: dict[float, list[Found]] = {}
-        for code, score, outcome in _triples(rows):
-            if outcome == OBJECT:
-                objects[code] = objects.get(code, 0) + 1
-            else:
-                found.setdefault(code, []).append((score, outcome == HIT))
-        precisions = [_average_precision(found.get(code, []), count) for code, count in objects.items()]
-        return ratio(fsum(precisions), len(precisions), empty=0.0 if found else 1.0)
+        import numpy as np
+
+        records = np.concatenate([np.asarray(row, np.float64) for row in rows]).reshape(-1, 3)
+        objects = records[:, 2] == OBJECT
+        labels, counts = np.unique(records[objects, 0], return_counts=True)
+        found = records[~objects]
+        areas: list[float] = []
+        for label, count in zip(labels, counts, strict=True):
+            _, scores, hits = found[found[:, 0] == label].T
+            for place in range(len(self.limits)):
+                hit = hits.astype(np.int64) >> place & 1
+                caught = hit[np.lexsort((hit, -scores))].cumsum()
+                areas.append(self.area(caught / np.arange(1, len(hit) + 1), caught / count))
+        return ratio(fsum(areas), len(areas), empty=0.0 if len(found) else 1.0)
+
+    def _groups(self, part: Part) -> dict[Group, list[BoxT]]:
+        groups: dict[Group, list[BoxT]] = {}
+        for box in expect(part, Boxes).boxes:
+            groups.setdefault((box.frame_index, box.label), []).append(self.box(box))
+        return groups
+
+    def _hits(self, boxes: Sequence[BoxT], objects: Sequence[BoxT]) -> Iterator[float]:
+        """For each box, best first, within which limits it hits the closest object that is still free, as bits."""
+        free = [list(range(len(objects))) for _ in self.limits]
+        for box in boxes:
+            close = [self.closeness(box, wanted) for wanted in objects]
+            bits = 0
+            for place, limit in enumerate(self.limits):
+                best = max(free[place], key=close.__getitem__, default=None)
+                if best is not None and close[best] >= limit - 1e-10:
+                    free[place].remove(best)
+                    bits |= 1 << place
+            yield float(bits)
 
 
-def _triples(rows: Iterable[Stats]) -> Iterator[tuple[float, float, float]]:
-    for row in rows:
-        yield from zip(row[::3], row[1::3], row[2::3], strict=True)
+class AveragePrecision(Detection[Box]):
+    """COCO's average precision: Lin et al. 2014."""
+
+    def box(self, box: Box | Box3D) -> Box:
+        return finite_box(box)
+
+    def closeness(self, box: Box, wanted: Box) -> float:
+        return intersection_over_union(box, wanted)
+
+    def area(self, precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
+        """The mean, over 101 recalls, of the best precision at that recall or above."""
+        import numpy as np
+
+        best = np.maximum.accumulate(precision[::-1])[::-1]
+        at = np.searchsorted(recall, np.linspace(0, 1, 101))
+        return fsum(best[at[at < len(best)]]) / 101
 
 
-def _groups(part: Part) -> dict[Group, list[Box]]:
-    groups: dict[Group, list[Box]] = {}
-    for box in expect(part, Boxes).boxes:
-        if not isinstance(box, Box):
-            raise InvalidInputError("cuboids have no area; rectangles are wanted")
-        if not all(map(isfinite, (box.x_min, box.y_min, box.x_max, box.y_max, _score(box)))):
-            raise InvalidInputError("a box's coordinates and score must be finite")
-        groups.setdefault((box.frame_index, box.label), []).append(box)
-    return groups
+class AveragePrecision50(AveragePrecision):
+    """COCO's average precision at an overlap of 0.5."""
+
+    name = "ap50"
+    variant = "/coco@1;iou=0.5;recalls=101;most=100;ties=false-first;score=1"
+    limits = (0.5,)
 
 
-def _matched(given: list[Box], objects: list[Box]) -> Iterator[Found]:
-    """Boxes by falling score, each with the free object it covers best."""
-    free = list(objects)
-    for box in sorted(given, key=_score, reverse=True)[:MOST_BOXES]:
-        best = max(free, key=lambda wanted: _overlap(box, wanted), default=None)
-        hit = best is not None and _overlap(box, best) >= OVERLAP - 1e-10
-        if hit:
-            free = [wanted for wanted in free if wanted is not best]
-        yield _score(box), hit
+class AveragePrecision75(AveragePrecision):
+    """COCO's average precision at an overlap of 0.75."""
+
+    name = "ap75"
+    variant = "/coco@1;iou=0.75;recalls=101;most=100;ties=false-first;score=1"
+    limits = (0.75,)
 
 
-def _score(box: Box) -> float:
-    return 1.0 if box.score is None else box.score
+class AveragePrecision10(AveragePrecision):
+    """COCO's average precision at an overlap of 0.1, which is how this project reads General-Bench's AP10."""
+
+    name = "ap10"
+    variant = "/coco@1;iou=0.1;recalls=101;most=100;ties=false-first;score=1"
+    limits = (0.1,)
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection by union."""
+class CocoAveragePrecision(AveragePrecision):
+    """COCO's average precision over the overlaps 0.5, 0.55 ... 0.95."""
+
+    name = "ap_coco"
+    variant = "/coco@1;iou=0.5:0.95;recalls=101;most=100;ties=false-first;score=1"
+    limits = tuple(0.5 + 0.05 * step for step in range(10))
+
+
+def intersection_over_union(one: Box, other: Box) -> float:
+    """What two boxes share, by what they cover together."""
     width = min(one.x_max, other.x_max) - max(one.x_min, other.x_min)
     height = min(one.y_max, other.y_max) - max(one.y_min, other.y_min)
     if width <= 0 or height <= 0:
@@ -105,17 +165,19 @@ def _overlap(one: Box, other: Box) -> float:
     return width * height / (_area(one) + _area(other) - width * height)
 
 
+def finite_box(box: object) -> Box:
+    """A rectangle whose numbers can be computed with; InvalidInputError for anything else."""
+    if not isinstance(box, Box):
+        raise InvalidInputError("cuboids have no area; rectangles are wanted")
+    if not all(map(isfinite, (box.x_min, box.y_min, box.x_max, box.y_max, score_of(box)))):
+        raise InvalidInputError("a box's coordinates and score must be finite")
+    return box
+
+
+def score_of(box: Box | Box3D) -> float:
+    """A box without a score is as sure as can be."""
+    return 1.0 if box.score is None else box.score
+
+
 def _area(box: Box) -> float:
     return (box.x_max - box.x_min) * (box.y_max - box.y_min)
-
-
-def _average_precision(found: list[Found], object_count: int) -> float:
-    """The mean, over 101 recalls, of the best precision at that recall or above."""
-    import numpy as np
-
-    hits = np.array([hit for _, hit in sorted(found, key=lambda box: (-box[0], box[1]))], dtype=np.float64)
-    caught = hits.cumsum()
-    precision = caught / np.arange(1, len(hits) + 1)
-    best = np.maximum.accumulate(precision[::-1])[::-1]
-    at = np.searchsorted(caught / object_count, np.linspace(0, 1, 101))
-    return fsum(best[at[at < len(best)]]) / 101

@@ -39,6 +39,12 @@ class Accuracy(MeanMetric):
         return float(given == wanted)
 
 
+class EAccuracy(Accuracy):
+    """Share of the samples whose label is right; General-Bench does not say what its E stands for."""
+
+    name = "e_accuracy"
+
+
 class MacroF1(Metric):
     """The mean of each class's F1, over the references' classes; the stats are (true class, predicted class)."""
 
@@ -54,10 +60,40 @@ class MacroF1(Metric):
         return label_code(_label(references[0])), NO_CLASS
 
     def finish(self, rows: Sequence[Stats]) -> float:
-        true = Counter(row[0] for row in rows)
-        predicted = Counter(row[1] for row in rows)
-        hits = Counter(row[0] for row in rows if row[0] == row[1])
-        return ratio(fsum(2 * hits[code] / (true[code] + predicted[code]) for code in true), len(true))
+        counts = _ClassCounts(rows)
+        return ratio(fsum(map(counts.f1, counts.true)), len(counts.true))
+
+
+class WeightedF1(MacroF1):
+    """The mean of each class's F1, weighted by how many samples are of that class."""
+
+    name = "f1_weighted"
+
+    def finish(self, rows: Sequence[Stats]) -> float:
+        counts = _ClassCounts(rows)
+        return ratio(fsum(counts.f1(code) * counts.true[code] for code in counts.true), len(rows))
+
+
+class MacroAccuracy(MacroF1):
+    """The mean over the references' classes of the share of a class's samples that are right."""
+
+    name = "macro_accuracy"
+
+    def finish(self, rows: Sequence[Stats]) -> float:
+        counts = _ClassCounts(rows)
+        return ratio(fsum(counts.hits[code] / counts.true[code] for code in counts.true), len(counts.true))
+
+
+class _ClassCounts:
+    """How many samples are of a class, are said to be, and both."""
+
+    def __init__(self, rows: Sequence[Stats]) -> None:
+        self.true = Counter(row[0] for row in rows)
+        self.said = Counter(row[1] for row in rows)
+        self.hits = Counter(row[0] for row in rows if row[0] == row[1])
+
+    def f1(self, code: float) -> float:
+        return 2 * self.hits[code] / (self.true[code] + self.said[code])
 
 
 class MicroF1(RatioMetric):
@@ -68,12 +104,16 @@ class MicroF1(RatioMetric):
     kind = Kind.CHOICE
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
-        given, wanted = _label_set(prediction), _label_set(reference)
+        given, wanted = read_both(self.label_set, prediction, reference)
         return float(len(given & wanted)), float(len(given - wanted)), float(len(wanted - given))
 
     def worst(self, references: Sequence[Part]) -> Stats:
-        count = float(max(1, len(_label_set(references[0]))))
+        count = float(max(1, len(self.label_set(references[0]))))
         return 0.0, count, count
+
+    def label_set(self, part: Part) -> frozenset[str]:
+        """What has to be found."""
+        return frozenset(scored.label for scored in expect(part, Choice).labels)
 
     def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
@@ -92,7 +132,3 @@ def _label(part: Part) -> str:
     if not choice.labels:
         raise InvalidInputError("a choice needs a label")
     return choice.label
-
-
-def _label_set(part: Part) -> frozenset[str]:
-    return frozenset(scored.label for scored in expect(part, Choice).labels)

@@ -1,17 +1,30 @@
-"""Metrics of text. Words are what stands between spaces; case does not matter."""
+"""Metrics of text. Words are what stands between spaces; case does not matter, unless an id says otherwise."""
 
 from __future__ import annotations
 
+import re
+import string
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from echelon.adapters import Kind, Part, Text
+from echelon.adapters.errors import MissingExtraError
 from echelon.scorer.metrics.metric import MeanMetric, RatioMetric, Stats, expect, quotient
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Grams: TypeAlias = "Counter[tuple[str, ...]]"
+
+ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+PLAIN_TOKEN = re.compile(
+    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"  # scripts that are written without spaces
+    "|[^\\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"
+)
 
 
 class WordErrorRate(RatioMetric):
@@ -28,20 +41,34 @@ class WordErrorRate(RatioMetric):
     def compare(self, prediction: Part, reference: Part) -> Stats:
         from rapidfuzz.distance import Levenshtein
 
-        given, wanted = _words(prediction), _words(reference)
+        given, wanted = words(prediction), words(reference)
         count = _count(wanted)
         return float(min(count, Levenshtein.distance(given, wanted))), float(count)
 
     def worst(self, references: Sequence[Part]) -> Stats:
-        count = float(_count(_words(references[0])))
+        count = float(_count(words(references[0])))
         return count, count
 
     def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return quotient(sums[..., 0], sums[..., 1])
 
 
+class MeanWordErrorRate(WordErrorRate):
+    """The mean over the samples of word edits by reference words; the stats are (rate, 1)."""
+
+    name = "wer_mean"
+    variant = "/utterance@1;tokens=whitespace;case=fold;cap=1"
+
+    def compare(self, prediction: Part, reference: Part) -> Stats:
+        edits, count = super().compare(prediction, reference)
+        return edits / count, 1.0
+
+    def worst(self, references: Sequence[Part]) -> Stats:
+        return 1.0, 1.0
+
+
 class Anls(MeanMetric):
-    """The mean similarity by edits of characters, which is 0 where it is below a half."""
+    """The mean similarity by edits of characters, which is 0 where it is below a half: Biten et al. 2019."""
 
     name = "anls"
     variant = "@1;threshold=0.5;case=fold;spaces=collapsed"
@@ -50,48 +77,214 @@ class Anls(MeanMetric):
     def value(self, prediction: Part, reference: Part) -> float:
         from rapidfuzz.distance import Levenshtein
 
-        given, wanted = " ".join(_words(prediction)), " ".join(_words(reference))
+        given, wanted = " ".join(words(prediction)), " ".join(words(reference))
         similarity = Levenshtein.normalized_similarity(given, wanted)
         return similarity if similarity > 0.5 else 0.0
 
 
-class Bleu1(RatioMetric):
-    """Corpus BLEU of single words; the stats are (words, reference words, matching words)."""
+class Bleu(RatioMetric):
+    """Corpus BLEU without smoothing: Papineni et al. 2002.
 
-    name = "bleu1"
+    The stats are (words, reference words), then for each length of n-grams the matching ones, then all of them.
+    """
+
     variant = "/corpus@1;tokens=whitespace;case=fold;references=pooled;length=closest"
     kind = Kind.TEXT
+    order: ClassVar[int]
 
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
-        given, wanted = _words(prediction), [_words(reference) for reference in references]
-        ceiling: Counter[str] = Counter()
-        for words in wanted:
-            ceiling |= Counter(words)
-        matching = (Counter(given) & ceiling).total()
-        closest = min((len(words) for words in wanted), key=lambda count: (abs(count - len(given)), count))
-        return float(len(given)), float(closest), float(matching)
+        return ngram_matches(words(prediction), [words(reference) for reference in references], self.order)
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
         return self.sample(prediction, [reference])
 
     def worst(self, references: Sequence[Part]) -> Stats:
-        count = float(_count(_words(references[0])))
-        return count, count, 0.0
+        count = _count(words(references[0]))
+        return _match_stats(count, count, [0] * self.order)
 
     def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
 
-        given, wanted, matching = np.moveaxis(sums, -1, 0)
-        precision = quotient(matching, given, empty=1.0)
+        given, wanted = sums[..., 0], sums[..., 1]
+        matching, possible = np.split(sums[..., 2:], 2, axis=-1)
+        precision = quotient(matching, possible).prod(axis=-1) ** (1 / self.order)
         # Saying nothing where words are wanted is as brief as can be.
         brevity = 1 - quotient(wanted, given, empty=np.inf)
         return np.where((given == 0) & (wanted == 0), 1.0, precision * np.exp(np.minimum(0.0, brevity)))
 
 
-def _words(part: Part) -> list[str]:
+class Bleu1(Bleu):
+    """Corpus BLEU of single words."""
+
+    name = "bleu1"
+    order = 1
+
+
+class Bleu4(Bleu):
+    """Corpus BLEU of up to four words; a corpus without a match of four scores 0."""
+
+    name = "bleu4"
+    order = 4
+
+
+class Rouge(MeanMetric):
+    """The mean F of ROUGE, with the best reference: Lin 2004, as the package rouge-score computes it."""
+
+    variant = "@1;package=rouge-score;beta=1;tokens=a-z0-9;stemmer=porter"
+    kind = Kind.TEXT
+    measure: ClassVar[str]
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        given, wanted = (expect(part, Text).value for part in (prediction, reference))
+        return float(self._scorer.score(wanted, given)[self.measure].fmeasure)
+
+    @cached_property
+    def _scorer(self) -> Any:
+        return _rouge_scorer(self.measure, use_stemmer=True)
+
+
+class Rouge1(Rouge):
+    """ROUGE of single words; text without Latin letters or digits has none, and scores 0."""
+
+    name = "rouge1"
+    measure = "rouge1"
+
+
+class RougeL(Rouge):
+    """ROUGE of the longest common subsequence; text without Latin letters or digits scores 0."""
+
+    name = "rouge_l"
+    measure = "rougeL"
+
+
+class PlainRouge1(Rouge):
+    """ROUGE of single words of any script; a character is a word where a script has no spaces."""
+
+    name = "rouge1_plain"
+    variant = "@1;package=rouge-score;beta=1;tokens=unicode;cjk=characters;case=fold"
+    measure = "rouge1"
+
+    @cached_property
+    def _scorer(self) -> Any:
+        return _rouge_scorer(self.measure, tokenizer=_PlainTokens())
+
+
+class PlainRougeL(PlainRouge1):
+    """ROUGE of the longest common subsequence, for any script."""
+
+    name = "rouge_l_plain"
+    measure = "rougeL"
+
+
+class ExactMatch(MeanMetric):
+    """Share of the answers that equal a reference but for case, punctuation and articles: Rajpurkar et al. 2016."""
+
+    name = "exact_match"
+    variant = "@1;normalise=squad"
+    kind = Kind.TEXT
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        return float(squad_words(prediction) == squad_words(reference))
+
+
+class TokenF1(MeanMetric):
+    """The mean F1 of an answer's words with those of the best reference: Rajpurkar et al. 2016."""
+
+    name = "token_f1"
+    variant = "@1;normalise=squad;words=multiset"
+    kind = Kind.TEXT
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        given, wanted = squad_words(prediction), squad_words(reference)
+        if not given or not wanted:
+            return float(given == wanted)
+        shared = (Counter(given) & Counter(wanted)).total()
+        return 2 * shared / (len(given) + len(wanted))
+
+
+class Containment(MeanMetric):
+    """Share of the answers in which a reference occurs, as whole words and but for case and punctuation."""
+
+    name = "accuracy_contains"
+    variant = "@1;match=contained-words;normalise=squad"
+    kind = Kind.TEXT
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        given, wanted = squad_words(prediction), squad_words(reference)
+        starts = range(len(given) - len(wanted) + 1)
+        return float(any(given[at : at + len(wanted)] == wanted for at in starts) if wanted else not given)
+
+
+class CodeBleu(MeanMetric):
+    """The mean over the samples of CodeBLEU for Python, with equal weights: Ren et al. 2020, package codebleu."""
+
+    name = "codebleu"
+    variant = "@1;package=codebleu;language=python;weights=0.25"
+    kind = Kind.TEXT
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        given, wanted = (expect(part, Text).value for part in (prediction, reference))
+        return float(_code_bleu()([wanted], [given], lang="python")["codebleu"])
+
+
+def words(part: Part) -> list[str]:
+    """The words of a text in lower case."""
     return expect(part, Text).value.casefold().split()
 
 
-def _count(words: list[str]) -> int:
+def squad_words(part: Part) -> list[str]:
+    """The words of a text in lower case, without punctuation and articles."""
+    said = expect(part, Text).value.lower().translate(PUNCTUATION)
+    return ARTICLES.sub(" ", said).split()
+
+
+def ngram_matches(given: Sequence[str], wanted: Sequence[Sequence[str]], order: int) -> Stats:
+    """The stats of BLEU for an answer's words, with all its references."""
+    matching = [_matches(given, wanted, length) for length in range(1, order + 1)]
+    closest = min(map(len, wanted), key=lambda count: (abs(count - len(given)), count))
+    return _match_stats(len(given), closest, matching)
+
+
+def _matches(given: Sequence[str], wanted: Sequence[Sequence[str]], length: int) -> int:
+    """How many n-grams occur in a reference too, each at most as often as there."""
+    counts = ngrams(given, length)
+    ceilings = [ngrams(reference, length) for reference in wanted]
+    return sum(min(count, max(ceiling[gram] for ceiling in ceilings)) for gram, count in counts.items())
+
+
+def ngrams(tokens: Sequence[str], length: int) -> Grams:
+    """How often each run of `length` tokens occurs."""
+    return Counter(zip(*(tokens[start:] for start in range(length)), strict=False))
+
+
+def _match_stats(given: int, wanted: int, matching: Sequence[int]) -> Stats:
+    possible = (max(0, given - shorter) for shorter in range(len(matching)))
+    return tuple(map(float, (given, wanted, *matching, *possible)))
+
+
+def _count(wanted: list[str]) -> int:
     """How much a reference weighs; an empty one as much as a word, so that it can be missed."""
-    return max(1, len(words))
+    return max(1, len(wanted))
+
+
+class _PlainTokens:
+    """A tokenizer for rouge-score."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return PLAIN_TOKEN.findall(text.casefold())
+
+
+def _rouge_scorer(measure: str, **options: Any) -> Any:
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError as error:
+        raise MissingExtraError("rouge-score", "metrics") from error
+    return RougeScorer([measure], **options)
+
+
+def _code_bleu() -> Any:
+    try:
+        from codebleu import calc_codebleu
+    except ImportError as error:
+        raise MissingExtraError("codebleu", "code") from error
+    return calc_codebleu

@@ -1,0 +1,87 @@
+"""Metrics of boxes in space: detection as ScanNet and nuScenes measure it, in this project's own words."""
+
+from __future__ import annotations
+
+from math import dist, fsum, isfinite, prod
+from typing import TYPE_CHECKING
+
+from echelon.adapters import Box, Box3D, InvalidInputError
+from echelon.scorer.metrics.boxes import Detection, score_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST_RECALL, LEAST_PRECISION = 0.1, 0.1
+"""What nuScenes holds to be noise."""
+
+
+class ScanNetAveragePrecision(Detection[Box3D]):
+    """The area under the curve of best precisions at a shared volume of half: Qi et al. 2019, for ScanNet.
+
+    Boxes count as far as they reach along the axes, so that a turned one is as large as what encloses it.
+    """
+
+    name = "map_scannet"
+    variant = "/own@1;iou3d=0.5;boxes=axis-aligned;area=all-points;most=100;ties=false-first;score=1"
+    limits = (0.5,)
+
+    def box(self, box: Box | Box3D) -> Box3D:
+        return finite_cuboid(box)
+
+    def closeness(self, box: Box3D, wanted: Box3D) -> float:
+        (low, high), (wanted_low, wanted_high) = _reach(box), _reach(wanted)
+        sides = [min(a, b) - max(c, d) for a, b, c, d in zip(high, wanted_high, low, wanted_low, strict=True)]
+        if min(sides) <= 0:
+            return 0.0
+        shared = prod(sides)
+        return shared / (_volume(low, high) + _volume(wanted_low, wanted_high) - shared)
+
+    def area(self, precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
+        import numpy as np
+
+        best = np.maximum.accumulate(precision[::-1])[::-1]
+        return fsum(best * np.diff(recall, prepend=0.0))
+
+
+class NuScenesAveragePrecision(Detection[Box3D]):
+    """Average precision by the distance of centres on the ground, within 0.5, 1, 2 and 4 m: Caesar et al. 2020.
+
+    Recalls and precisions up to a tenth do not count. Metres and z upwards are assumed.
+    """
+
+    name = "map_nuscenes"
+    variant = "/own@1;centre=0.5,1,2,4;recall>0.1;precision>0.1;most=100;ties=false-first;score=1"
+    limits = (-0.5, -1.0, -2.0, -4.0)
+
+    def box(self, box: Box | Box3D) -> Box3D:
+        return finite_cuboid(box)
+
+    def closeness(self, box: Box3D, wanted: Box3D) -> float:
+        return -dist(box.center[:2], wanted.center[:2])
+
+    def area(self, precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
+        import numpy as np
+
+        if not len(recall):
+            return 0.0
+        at = np.interp(np.linspace(0, 1, 101), recall, precision, right=0)[round(100 * LEAST_RECALL) + 1 :]
+        return fsum(np.maximum(at - LEAST_PRECISION, 0)) / len(at) / (1 - LEAST_PRECISION)
+
+
+def finite_cuboid(box: Box | Box3D) -> Box3D:
+    """A cuboid whose numbers can be computed with; InvalidInputError for anything else."""
+    if not isinstance(box, Box3D):
+        raise InvalidInputError("rectangles have no volume; cuboids are wanted")
+    if not all(map(isfinite, (*box.center, *box.size, *box.rotation, score_of(box)))):
+        raise InvalidInputError("a cuboid's centre, size, rotation and score must be finite")
+    return box
+
+
+def _reach(box: Box3D) -> tuple[list[float], list[float]]:
+    corners = box.corners()
+    return corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+
+
+def _volume(low: list[float], high: list[float]) -> float:
+    return prod(above - below for below, above in zip(low, high, strict=True))
