@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_GROUPS = 100
 """Groups that are left out in turn where a metric has no sums: clusters are pooled into so many."""
 _STEPS = 60
+_NEAR = 5e-4
+"""How near a bound is to where it should be, in standard errors."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,11 @@ def _crossing(excess: Callable[[float], float], low: float, high: float, guess: 
             at = (low + high) / 2
         here = (at, excess(at))
         low, high = (at, high) if here[1] > 0 else (low, at)
-        if high - low <= near or 0 <= here[1] < 1e-4:
+        if high - low <= near or 0 <= here[1] < 2 * _NEAR:
             break
         slope = (here[1] - last[1]) / (here[0] - last[0])
         # A hair too low: what is reported must not promise too much.
-        at = here[0] - (here[1] - 5e-5) / slope if slope < 0 and not isinf(slope) else high
+        at = here[0] - (here[1] - _NEAR) / slope if slope < 0 and not isinf(slope) else high
         last = here
     return low
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import ceil, isfinite, log10
 
 from echelon.scorer.verdict.tail import deviate
-from echelon.scorer.verdict.task import FEWEST_CLUSTERS, Against, Lead, TaskTest
+from echelon.scorer.verdict.task import FEWEST_CLUSTERS, Against, Lead, TaskTest, if_sampled
 
 ALPHA = 0.05
 """How often a run may claim anything that is not so."""
@@ -82,7 +82,7 @@ def decide(tests: Mapping[str, TaskTest], family: Sequence[str], alpha: float = 
     above = {task: lead.above() for task, lead in leads.items()}
     won = holm(above, len(family))
     below = holm({task: lead.below() for task, lead in leads.items()}, len(family))
-    sampled = holm({task: lead.if_sampled() for task, lead in leads.items()}, len(family))
+    sampled = holm({task: if_sampled(lead, above[task]) for task, lead in leads.items()}, len(family))
     found = {}
     for task, test in tests.items():
         sota = None

@@ -83,17 +83,13 @@ class Lead:
         """Whether no sample tells the model from the reference run."""
         return self.against is Against.PAIRS and not self.evidence.gains.any()
 
-    def above(self, times: float = 1.0, spread: float = 1.0) -> float:
-        """The p value of "not above the margin", were there `times` as many samples and `spread` as much error."""
-        return _widened(self.evidence.above(self.sota + self.margin, times), self.spread * spread)
+    def above(self, times: float = 1.0) -> float:
+        """The p value of "not above the margin", were there `times` as many samples."""
+        return _widened(self.evidence.above(self.sota + self.margin, times), self.spread)
 
     def below(self, times: float = 1.0) -> float:
         """The p value of "not below the sota"."""
         return _widened(self.evidence.below(self.sota, times), self.spread)
-
-    def if_sampled(self) -> float:
-        """As `above`, had the constant been measured on as many samples as the model."""
-        return self.above(spread=sqrt(2.0)) if self.against is Against.CONSTANT else self.above()
 
     def lower(self, alpha: float) -> float:
         """What the lead is above, wrongly with probability `alpha` at most."""
@@ -173,6 +169,11 @@ def _all_or_nothing(measured: Measured, opponent: Opponent | None) -> bool:
     ends = set(measured.metric.range)
     rows = [*measured.rows, *((opponent and opponent.rows) or ())]
     return all(row[0] in ends for row in rows)
+
+
+def if_sampled(lead: Lead, p: float) -> float:
+    """What the lead's p value would be, had a constant sota been measured on as many samples as the model."""
+    return _widened(p, sqrt(2.0)) if lead.against is Against.CONSTANT else p
 
 
 def _widened(p: float, spread: float) -> float:
