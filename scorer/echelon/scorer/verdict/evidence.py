@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf, isinf
+from math import isinf
 from typing import TYPE_CHECKING, NamedTuple
 
 from echelon.scorer.metrics.metric import MeanMetric, Metric, RatioMetric, Stats
@@ -76,24 +76,27 @@ class Evidence:
         low, high = self.floor / self.largest, self.value
         if isinf(low) or low >= high or self.above(low) > alpha:
             return low
-        return _crossing(lambda figure: deviate(self.above(figure)) - deviate(alpha), low, high, self._normal(alpha))
+        target = deviate(alpha)
+        return _crossing(
+            lambda figure: deviate(self.above(figure)) - target, (low, high), -target, self._normal(target)
+        )
 
     def upper(self, alpha: float) -> float:
         """The figure that the score is below; inf where there is none."""
         return -self.mirrored.lower(alpha)
 
-    def _normal(self, alpha: float) -> float:
+    def _normal(self, target: float) -> float:
         """About where the lower bound is."""
         import numpy as np
 
         residuals = self.gains - self.value * self.sizes
-        return self.value - deviate(alpha) * float(np.sqrt((residuals**2).sum()) / self.sizes.sum())
+        return self.value - target * float(np.sqrt((residuals**2).sum()) / self.sizes.sum())
 
 
-def _crossing(excess: Callable[[float], float], low: float, high: float, guess: float) -> float:
-    """Where a falling function crosses 0 between `low` and `high`, approached from `low`; nearly a line near there."""
-    near, last = 1e-6 * (high - low), (low, inf)
-    at = guess
+def _crossing(excess: Callable[[float], float], bracket: tuple[float, float], at_high: float, guess: float) -> float:
+    """Where a falling function, nearly a line, crosses 0, approached from below; `at_high` is about its upper end."""
+    low, high = bracket
+    near, last, at = 1e-6 * (high - low), (high, at_high), guess
     for _ in range(_STEPS):
         if not low < at < high:
             at = (low + high) / 2
@@ -101,9 +104,9 @@ def _crossing(excess: Callable[[float], float], low: float, high: float, guess: 
         low, high = (at, high) if here[1] > 0 else (low, at)
         if high - low <= near or 0 <= here[1] < 2 * _NEAR:
             break
-        slope = (here[1] - last[1]) / (here[0] - last[0])
+        slope = (here[1] - last[1]) / (here[0] - last[0]) if here[0] != last[0] else 0.0
         # A hair too low: what is reported must not promise too much.
-        at = here[0] - (here[1] - _NEAR) / slope if slope < 0 and not isinf(slope) else high
+        at = here[0] - (here[1] - _NEAR) / slope if slope < 0 else high
         last = here
     return low
 
