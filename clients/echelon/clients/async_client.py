@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 import grpc
 
@@ -60,6 +61,7 @@ class AsyncClient:
         self._stub: Any = pb_grpc.ModelServiceStub(self._channel)
         self._prefix = secrets.token_hex(8)
         self._numbers = count()
+        self._streams: WeakSet[Any] = WeakSet()
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,6 +73,9 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Give the connection back; what is under way is cancelled."""
+        # Older gRPC finds only the calls that a task is waiting for at this moment.
+        for stream in list(self._streams):
+            stream.cancel()
         await self._channel.close()
 
     async def models(self) -> list[ModelInfo]:
@@ -124,6 +129,7 @@ class AsyncClient:
         message = pb.StreamGenerateRequest(call=self.message(model, replace(request, call=Call.GENERATE)))
         whole = Reassembly(self.options.message_bytes)
         stream = self._stub.StreamGenerate(message, timeout=timeout_s, metadata=self.options.metadata())
+        self._streams.add(stream)
         try:
             async for event in stream:
                 for piece in whole.add(event):
@@ -153,7 +159,9 @@ class AsyncClient:
 
     def open_stream(self) -> Any:
         """A raw Pipeline stream; `echelon.clients.pipeline` builds on it."""
-        return self._stub.Pipeline(metadata=self.options.metadata())
+        stream = self._stub.Pipeline(metadata=self.options.metadata())
+        self._streams.add(stream)
+        return stream
 
 
 def read_outcome(message: pb.Outcome) -> Outcome:
