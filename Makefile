@@ -5,7 +5,7 @@ BUF := .tools/node_modules/.bin/buf
 IMAGE := build/contract.binpb
 BASE := proto/base/v1.binpb
 
-.PHONY: demo test lint proto check-proto wheel image bench browser clean
+.PHONY: demo test lowest lint proto check-proto wheel image bench browser clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo ## Serve the built-in models, evaluate them, print their levels.
@@ -13,6 +13,12 @@ demo: .venv/demo ## Serve the built-in models, evaluate them, print their levels
 
 test: .venv/dev browser ## The whole test suite.
 	@$(BIN)/pytest
+
+lowest: browser ## The same with the oldest packages that pyproject.toml allows, in an environment of its own.
+	@$(PYTHON) -m venv build/lowest
+	@build/lowest/bin/pip install -q --disable-pip-version-check uv
+	@build/lowest/bin/uv pip install -q --python build/lowest/bin/python --resolution lowest-direct -e '.[dev]'
+	@build/lowest/bin/pytest
 
 lint: .venv/dev ## Form, types and the direction of imports.
 	$(BIN)/ruff check .

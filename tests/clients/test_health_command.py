@@ -63,7 +63,7 @@ def test_a_server_and_a_ready_model_exit_with_0(address: str, token_file: Path, 
 
 def test_a_model_that_failed_to_load_exits_with_1_though_the_server_serves(address: str, token_file: Path) -> None:
     result = ask(address, "bad", "--token-file", token_file)
-    assert (result.exit_code, result.stderr) == (1, "Error: bad is not serving\n")
+    assert (result.exit_code, result.output) == (1, "Error: bad is not serving\n")
 
 
 def test_a_model_that_is_not_there_is_named(address: str, token_file: Path) -> None:

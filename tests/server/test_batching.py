@@ -190,7 +190,7 @@ async def test_over_the_limit_of_calls_the_server_is_busy_and_pushes_back(gated:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Comprehend(pb.ComprehendRequest(call=pb.Call(model="parrot")))
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert dict(caught.value.trailing_metadata() or ())["grpc-retry-pushback-ms"] == "100"
+        assert ("grpc-retry-pushback-ms", "100") in tuple(caught.value.trailing_metadata() or ())
         await gate.open()
         await waiting
 
