@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from echelon.adapters import Part
-from echelon.adapters.errors import AdapterLoadError, EchelonError
+from echelon.adapters import InvalidInputError, Part
+from echelon.adapters.errors import AdapterLoadError, EchelonError, MissingExtraError
 from echelon.adapters.settings import load, nearest, read_yaml
 from echelon.scorer.errors import NotComputedError, UnknownNameError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+T = TypeVar("T")
 InstrumentT = TypeVar("InstrumentT", bound="Instrument")
 
 
@@ -57,6 +58,17 @@ class Judge(Instrument, Protocol):
     def judge(self, answer: Part, references: Sequence[Part]) -> float:
         """The mark; InvalidInputError for an answer that it does not take."""
         ...
+
+
+def measured(instrument: Instrument, act: Callable[[], T]) -> T:
+    """What the instrument gives; NotComputedError where it fails, InvalidInputError where the part is to blame."""
+    try:
+        return act()
+    except (InvalidInputError, MissingExtraError, NotComputedError):
+        raise
+    # A plug-in's own code runs here, and may raise anything.
+    except Exception as error:
+        raise NotComputedError(f"{instrument.name} failed: {error or repr(error)}") from error
 
 
 def instrument_id(instrument: Instrument) -> str:

@@ -63,7 +63,10 @@ def _psnr_2024(x: float) -> float:
 
 MAPS_2025: Mapping[str, Map] = {
     "abs_rel": _falling(0.1),
+    "abs_rel_official": _falling(0.1),
     "chamfer": _falling(1),
+    "chamfer_squared": _falling(1),
+    "chamfer_surface": _falling(1),
     "cider": lambda x: x,  # can exceed 1
     "epe": _falling(1),
     "fad": _falling(10),
@@ -78,9 +81,11 @@ MAPS_2025: Mapping[str, Map] = {
     "psnr": _psnr_2025,
     "psnr_audio": _psnr_2025,
     "psnr_video": _psnr_2025,
+    "psnr_video_official": _psnr_2025,
     "rms": _falling(50),
     "rmse": _falling(5),
     "rmse_image": _falling(5),
+    "rmse_normals": _falling(5),
     "rmse_tensor": _falling(5),
     "rte": _falling(0.5),
     "sad": _falling(10),
@@ -94,5 +99,6 @@ MAPS_2024: Mapping[str, Map] = {
     "psnr": _psnr_2024,
     "psnr_audio": _psnr_2024,
     "psnr_video": _psnr_2024,
+    "psnr_video_official": _psnr_2024,
 }
 MAPS: Mapping[str, Mapping[str, Map]] = MappingProxyType({"2024": MAPS_2024, "2025": MAPS_2025})

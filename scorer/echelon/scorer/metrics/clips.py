@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 from echelon.adapters import Kind, Part, Video
-from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, Stats, expect, read_answer
+from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, expect, read_answer
 
 
 class FlickerL1(MeanMetric):
@@ -18,9 +17,7 @@ class FlickerL1(MeanMetric):
     name = "flicker_l1"
     variant = "@1;peak=255;frames=mean"
     kind = Kind.VIDEO
-
-    def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
-        return self.compare(prediction, prediction)
+    references_are_answers = False
 
     def value(self, prediction: Part, reference: Part) -> float:
         import numpy as np

@@ -39,7 +39,7 @@ class TensorRmse(ErrorMetric):
 class TensorRms(TensorRmse):
     """As `rmse_tensor`, under the name that General-Level maps on another scale."""
 
-    name = "rms_tensor"
+    name = "rms"
 
 
 class NormalsRmse(ErrorMetric):

@@ -125,8 +125,8 @@ class MatteMse(ErrorMetric):
     The scale is that of the literature on matting: Rhemann et al. 2009, doi:10.1109/CVPR.2009.5206503.
     """
 
-    name = "mse_matte"
-    variant = "@1;peak=1;scale=1000;region=image"
+    name = "mse"
+    variant = "/matte@1;peak=1;scale=1000;region=image"
     kind = Kind.IMAGE
 
     def value(self, prediction: Part, reference: Part) -> float:

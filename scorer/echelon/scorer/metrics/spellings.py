@@ -96,6 +96,7 @@ IN_TASK: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("F1 Score", "Multimodal Named Entity Recognition"): "span_f1",
         ("F1 Score", "Multimodal Relation Extraction"): "span_f1",
+        ("RMSE", "3D Normal Estimation"): "rmse_normals",
     }
 )
 """What a spelling means in one task."""

@@ -31,9 +31,8 @@ class Ssim(MeanMetric):
     """
 
     name = "ssim"
-    variant = "@1;window=gaussian-11-1.5;border=cropped;covariance=population;channels=mean"
+    variant = "@1;window=gaussian-11-1.5;border=cropped;covariance=population;negative=0;channels=mean"
     kind = Kind.IMAGE
-    range = (-1.0, 1.0)
     scales: ClassVar[int] = 1
 
     def value(self, prediction: Part, reference: Part) -> float:
@@ -41,7 +40,7 @@ class Ssim(MeanMetric):
         if given.shape != wanted.shape:
             raise InvalidAnswer(f"the image has the shape {given.shape}, {wanted.shape} is wanted")
         similarity, _ = _compared(given, wanted)
-        return float(similarity.mean())
+        return max(0.0, float(similarity.mean()))
 
     def _planes(self, part: Part) -> Planes:
         """The channels, (1 or 3, height, width)."""
@@ -64,7 +63,6 @@ class MultiScaleSsim(Ssim):
 
     name = "ms_ssim"
     variant = "@1;window=gaussian-11-1.5;border=cropped;covariance=population;scales=5;odd=cut;negative=0;channels=mean"
-    range = (0.0, 1.0)
     scales = len(SCALES)
 
     def value(self, prediction: Part, reference: Part) -> float:
