@@ -162,7 +162,7 @@ class _Search:
         if below is not None:
             inside = self._unpacked(archive)
             if inside is not None:
-                self.visit(_without_wrapping(inside, below), below)
+                self.visit(_without_wrapping(inside, to_tasks=True), below)
         elif place.holds_tasks:
             self._piece(stem, place).archives.append(archive)
         else:
@@ -203,20 +203,20 @@ class _Search:
         for archive in pieces.archives + [child for child in inner if archives.stem(child.name) is not None]:
             inside = self._unpacked(archive)
             if inside is not None:
-                yield _without_wrapping(inside, pieces.place)
+                yield _without_wrapping(inside, to_tasks=False)
 
 
 def _expected(place: Place) -> list[str]:
     return list(MODALITIES if place.modality is None else PARADIGMS)
 
 
-def _without_wrapping(folder: Path, place: Place) -> Path:
-    """The first folder inside that holds more than one folder; media folders wrap nothing."""
+def _without_wrapping(folder: Path, *, to_tasks: bool) -> Path:
+    """The innermost folder that holds all there is: that of tasks, or a task's own; media folders wrap nothing."""
     children = [child for child in folder.iterdir() if not child.name.startswith(".")]
-    if len(children) == 1 and children[0].is_dir() and children[0].name.casefold() not in MEDIA_FOLDERS:
-        holds_one_task = place.holds_tasks and any(children[0].glob("*.json"))
-        return children[0] if holds_one_task else _without_wrapping(children[0], place)
-    return folder
+    if len(children) != 1 or not children[0].is_dir() or children[0].name.casefold() in MEDIA_FOLDERS:
+        return folder
+    is_task = to_tasks and any(children[0].glob("*.json"))
+    return folder if is_task else _without_wrapping(children[0], to_tasks=to_tasks)
 
 
 MEDIA_FOLDERS = (

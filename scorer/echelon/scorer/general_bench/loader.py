@@ -99,11 +99,7 @@ class GeneralBench:
 
     def _task(self, entry: Entry) -> Task:
         scanned = self._scanned.get(task_id(entry))
-        return (
-            scanned.task
-            if scanned
-            else absent_task(entry, self._problems.get(task_id(entry), "absent: not in the folder"))
-        )
+        return scanned.task if scanned else absent_task(entry, self._problems.get(task_id(entry), ABSENT))
 
     @property
     def gaps(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from math import isfinite
 from types import MappingProxyType
 
 from echelon.adapters import Kind
-from echelon.scorer.errors import NotComputedError, UnknownNameError
+from echelon.scorer.errors import InvalidSuiteError, NotComputedError, UnknownNameError
 from echelon.scorer.extract import EXTRACTORS
 from echelon.scorer.general_bench.catalogue import Entry
 from echelon.scorer.general_bench.items import PROMPT, VERSION, Form
@@ -93,7 +93,6 @@ def task_of(entry: Entry, form: Form, reading: Reading, letters: tuple[str, ...]
 
 def absent_task(entry: Entry, problem: str) -> Task:
     """The task of an entry of which nothing can be asked; it still counts among the tasks of the benchmark."""
-    reading = reading_of(entry, letters=0.0)
     return Task(
         id=task_id(entry),
         title=entry.task,
@@ -101,11 +100,10 @@ def absent_task(entry: Entry, problem: str) -> Task:
         paradigm=entry.paradigm,
         skill=entry.skill,
         instruction=PROMPT,
-        output=_ANSWERED_WITH.get(reading.kind, (reading.kind,)),
-        extractor=reading.extractor,
-        metric=reading.metric,
-        chance=reading.chance,
-        worst=reading.worst,
+        output=(Kind.TEXT,),
+        extractor="text",
+        metric=_metric_name(entry),
+        chance=0.0,
         not_computed=problem,
     )
 
@@ -115,19 +113,23 @@ def reading_of(entry: Entry, letters: float, name: str = "") -> Reading:
 
     `letters` is the chance of guessing right where answers are letters of options, else 0.
     """
-    name = name or canonical(entry.metric, modality=entry.modality.value, task=entry.task)
+    name = name or _metric_name(entry)
     told = measure(entry.metric)
     worst = None if told.higher_is_better or not entry.sota else WORST_IN_SOTAS * entry.sota
     generated = _GENERATED.get(entry.modality) if entry.paradigm is Paradigm.GENERATION else None
     try:
         measured = metric(name, worst)
-    except (UnknownNameError, NotComputedError) as error:
+    except (InvalidSuiteError, UnknownNameError, NotComputedError) as error:
         kind = generated or Kind.TEXT
         return Reading(name, kind, _READ_AS[kind], worst, 0.0, f"{entry.metric}: {error}")
     kind = generated or measured.kind
     extractor = "label" if letters else "terms" if name in _SETS else _READ_AS.get(kind, kind.value)
     chance = letters or _blind(measured, worst)
     return Reading(name, kind, extractor, worst, chance, _misfit(entry, measured, kind, extractor))
+
+
+def _metric_name(entry: Entry) -> str:
+    return canonical(entry.metric, modality=entry.modality.value, task=entry.task)
 
 
 def _misfit(entry: Entry, measured: Metric, kind: Kind, extractor: str) -> str:

@@ -1,0 +1,655 @@
+"""Folders of General-Bench, laid out in all the ways in which people have them."""
+
+import io
+import json
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from echelon.adapters import Audio, Choice, Image, Kind, Text, Video
+from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.extract import extract
+from echelon.scorer.general_bench.catalogue import catalogue
+from echelon.scorer.general_bench.loader import ABSENT, CLOSED, GeneralBench, is_general_bench
+from echelon.scorer.general_bench.mapping import reading_of, sota_of, task_id
+from echelon.scorer.general_bench.naming import key
+from echelon.scorer.general_bench.validation import faults_of
+from echelon.scorer.metrics.registry import metric
+from echelon.scorer.suites.suite import Sample, Task
+
+Write = Callable[[Path], None]
+
+ACCENTS: dict[str, Any] = {
+    "task": "Accent Classification",
+    "type": "classification of sounds",
+    "data": [
+        {"id": n, "input": {"audio_file": f"{n}.wav", "prompt": "Which accent?"}, "output": {"text": word}}
+        for n, word in enumerate(["Scottish", "Irish", "Welsh"])
+    ],
+}
+ACCENT_ID = "audio-comprehension-accent-classification"
+
+
+def sound(seed: int) -> bytes:
+    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, 160)
+    return Audio.from_array(noise, 16_000).data
+
+
+def picture(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return Image.from_array(pixels).data
+
+
+def write(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+def accents(task: Path, *, annotation: str = "annotation.json", media: str = "audios/", content: Any = ACCENTS) -> None:
+    """The accent task in the folder `task`."""
+    write(task / annotation, content)
+    for n in range(3):
+        write(task / f"{media}{n}.wav", sound(n))
+
+
+def zipped(folder: Path, archive: Path) -> None:
+    with zipfile.ZipFile(archive, "w") as out:
+        for file in sorted(folder.rglob("*")):
+            out.write(file, file.relative_to(folder).as_posix())
+    shutil.rmtree(folder)
+
+
+def tarred(folder: Path, archive: Path) -> None:
+    with tarfile.open(archive, "w:gz") as out:
+        out.add(folder, ".")
+    shutil.rmtree(folder)
+
+
+def opened(root: Path, tmp_path: Path) -> GeneralBench:
+    return GeneralBench(root, tmp_path / "cache")
+
+
+def task_of(suite: GeneralBench, task: str) -> Task:
+    return next(each for each in suite.tasks if each.id == task)
+
+
+def samples(suite: GeneralBench, task: str) -> list[Sample]:
+    return list(suite.samples(task_of(suite, task)))
+
+
+def plain(root: Path) -> None:
+    accents(root / "Audio" / "comprehension" / "Accent-Classification")
+
+
+def zip_of_task(root: Path) -> None:
+    accents(root / "made")
+    (root / "audio" / "comprehension").mkdir(parents=True)
+    zipped(root / "made", root / "audio" / "comprehension" / "AccentClassification.zip")
+
+
+def zip_with_the_folder_in_it(root: Path) -> None:
+    accents(root / "made" / "AccentClassification")
+    (root / "audio" / "comprehension").mkdir(parents=True)
+    zipped(root / "made", root / "audio" / "comprehension" / "AccentClassification.zip")
+
+
+def tar_of_a_paradigm(root: Path) -> None:
+    accents(root / "made" / "accent_classification")
+    (root / "audio" / "comprehension").mkdir(parents=True)
+    tarred(root / "made", root / "audio" / "comprehension" / "open.tar.gz")
+
+
+def media_zip(root: Path) -> None:
+    task = root / "audio" / "comprehension" / "AccentClassification"
+    accents(root / "made")
+    (root / "made" / "annotation.json").rename(root / "annotation.json")
+    task.mkdir(parents=True)
+    (root / "annotation.json").rename(task / "annotation.json")
+    zipped(root / "made", task / "audios.zip")
+
+
+LAYOUTS: dict[str, Write] = {
+    "as documented": plain,
+    "lower case, camel case": lambda root: accents(root / "audio" / "comprehension" / "AccentClassification"),
+    "snake case": lambda root: accents(root / "AUDIO" / "Comprehension" / "accent_classification"),
+    "doubled level": lambda root: accents(root / "audio/comprehension/comprehension/AccentClassification"),
+    "json level": lambda root: accents(root / "audio/comprehension/json/AccentClassification"),
+    "json in the task": lambda root: accents(
+        root / "audio/comprehension/AccentClassification", annotation="json/accent_classification.json"
+    ),
+    "named after the task": lambda root: accents(
+        root / "audio/comprehension/AccentClassification", annotation="AccentClassification.json"
+    ),
+    "the only document": lambda root: accents(root / "audio/comprehension/AccentClassification", annotation="x.json"),
+    "media beside": lambda root: accents(root / "audio/comprehension/AccentClassification", media=""),
+    "a bare list": lambda root: accents(root / "audio/comprehension/AccentClassification", content=ACCENTS["data"]),
+    "zip": zip_of_task,
+    "zip with the folder": zip_with_the_folder_in_it,
+    "open.tar.gz": tar_of_a_paradigm,
+    "zip of media": media_zip,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_every_layout_gives_the_same_samples(layout: Write, tmp_path: Path) -> None:
+    layout(tmp_path / "bench")
+    suite = opened(tmp_path / "bench", tmp_path)
+    assert suite.gaps == ()
+    task = task_of(suite, ACCENT_ID)
+    assert task.not_computed == ""
+    assert suite.sample_ids(task) == ("0", "1", "2")
+    first = samples(suite, ACCENT_ID)[0]
+    assert first.instruction == "Which accent?"
+    assert [part.kind for part in first.parts] == [Kind.AUDIO]
+    assert first.references == (Choice.of("scottish"),)
+
+
+def test_the_digest_knows_neither_layout_nor_packing(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("as documented", "doubled level", "zip", "open.tar.gz", "named after the task"):
+        LAYOUTS[name](tmp_path / name)
+        digests.add(opened(tmp_path / name, tmp_path).info.digest)
+    assert len(digests) == 1
+
+
+def test_the_digest_changes_with_media_and_annotation_but_not_with_predictions(tmp_path: Path) -> None:
+    plain(tmp_path)
+    task = tmp_path / "Audio" / "comprehension" / "Accent-Classification"
+    first = opened(tmp_path, tmp_path).info.digest
+    write(task / "prediction.json", [])
+    write(task / ".cache" / "x", b"1")
+    assert opened(tmp_path, tmp_path).info.digest == first
+    write(task / "audios" / "0.wav", sound(9))
+    second = opened(tmp_path, tmp_path).info.digest
+    write(task / "annotation.json", {**ACCENTS, "source": "elsewhere"})
+    assert len({first, second, opened(tmp_path, tmp_path).info.digest}) == 3
+
+
+def test_audio_paths_may_have_backslashes(tmp_path: Path) -> None:
+    items = [
+        {**item, "input": {"audio_file": f".\\audios\\{item['id']}.wav", "prompt": "?"}} for item in ACCENTS["data"]
+    ]
+    accents(tmp_path / "audio/comprehension/AccentClassification", content={"data": items})
+    assert len(samples(opened(tmp_path, tmp_path), ACCENT_ID)) == 3
+
+
+def test_of_several_documents_of_an_audio_task_the_first_is_taken_and_told(tmp_path: Path) -> None:
+    accents(tmp_path / "audio/comprehension/AccentClassification", annotation="a.json")
+    write(tmp_path / "audio/comprehension/AccentClassification/b.json", [])
+    suite = opened(tmp_path, tmp_path)
+    assert len(suite.sample_ids(task_of(suite, ACCENT_ID))) == 3
+    assert "first of 2 JSON files" in suite.gaps[0]
+
+
+def test_a_part_of_the_tree_is_the_benchmark_of_that_part(tmp_path: Path) -> None:
+    plain(tmp_path)
+    whole, audio = opened(tmp_path, tmp_path), opened(tmp_path / "Audio", tmp_path)
+    side = opened(tmp_path / "Audio" / "comprehension", tmp_path)
+    assert [len(suite.tasks) for suite in (whole, audio, side)] == [699, 44, 24]
+    assert [suite.info.name for suite in (audio, side)] == ["general-bench-audio", "general-bench-audio-comprehension"]
+    assert whole.info.digest == audio.info.digest == side.info.digest
+
+
+def test_what_is_missing_is_a_task_without_samples(tmp_path: Path) -> None:
+    plain(tmp_path)
+    suite = opened(tmp_path, tmp_path)
+    missing = [task for task in suite.tasks if task.not_computed == ABSENT]
+    assert len(missing) == 698
+    assert suite.sample_ids(missing[0]) == ()
+    assert list(suite.samples(missing[0])) == []
+
+
+def test_a_closed_set_can_be_asked_and_not_scored(tmp_path: Path) -> None:
+    closed = [{name: item[name] for name in ("id", "input")} for item in ACCENTS["data"]]
+    accents(tmp_path / "audio/comprehension/AccentClassification", content={"data": closed})
+    suite = opened(tmp_path, tmp_path)
+    assert task_of(suite, ACCENT_ID).not_computed == CLOSED
+    assert [sample.references for sample in samples(suite, ACCENT_ID)] == [(), (), ()]
+
+
+def test_near_misses_are_told_and_never_taken(tmp_path: Path) -> None:
+    plain(tmp_path)
+    accents(tmp_path / "Audio" / "comprehension" / "Accents-Classification", content=ACCENTS["data"])
+    suite = opened(tmp_path, tmp_path)
+    assert "nearest are 'Accent Classification'" in suite.gaps[0]
+    assert "Say which it is under 'names' in general-bench.yaml" in suite.gaps[0]
+
+
+def test_a_name_can_be_told(tmp_path: Path) -> None:
+    accents(tmp_path / "audio" / "comprehension" / "Tongues", content=ACCENTS["data"])
+    (tmp_path / "general-bench.yaml").write_text("names: {Tongues: Accent Classification}")
+    assert len(samples(opened(tmp_path, tmp_path), ACCENT_ID)) == 3
+
+
+def test_an_annotation_of_another_task_than_its_folder_says_is_not_read(tmp_path: Path) -> None:
+    plain(tmp_path)
+    accents(tmp_path / "Audio/comprehension/SpeechCommand")
+    task = task_of(opened(tmp_path, tmp_path), "audio-comprehension-speech-command")
+    assert "says it is 'Accent Classification', its folder that it is 'Speech Command'" in task.not_computed
+
+
+def test_a_task_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    plain(tmp_path)
+    accents(tmp_path / "Audio" / "comprehension" / "AccentClassification")
+    with pytest.raises(InvalidSuiteError, match="is there a second time"):
+        opened(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("9.wav", "9.wav: there is no such file"),
+        ("../../../secret.wav", "no path inside the task's folder"),
+        ("/etc/passwd.wav", "no path inside the task's folder"),
+        ("..\\..\\secret.wav", "no path inside the task's folder"),
+        ("0.mp3", "media are one of"),
+    ],
+)
+def test_a_medium_that_cannot_be_read_takes_its_task_out_and_no_other(name: str, told: str, tmp_path: Path) -> None:
+    write(tmp_path / "secret.wav", sound(0))
+    items = [*ACCENTS["data"][:2], {"id": 2, "input": {"audio_file": name, "prompt": "?"}, "output": {"text": "x"}}]
+    accents(tmp_path / "audio/comprehension/AccentClassification", content=items)
+    accents(tmp_path / "audio/comprehension/SpeechCommand", content=ACCENTS["data"])
+    suite = opened(tmp_path, tmp_path)
+    problem = task_of(suite, ACCENT_ID).not_computed
+    assert problem.startswith("unreadable")
+    assert "1 of 3 items cannot be read: item 2" in problem
+    assert told in problem
+    assert task_of(suite, "audio-comprehension-speech-command").not_computed == ""
+
+
+def test_a_name_that_two_files_have_is_not_guessed(tmp_path: Path) -> None:
+    accents(tmp_path / "audio/comprehension/AccentClassification", content=ACCENTS["data"])
+    write(tmp_path / "audio/comprehension/AccentClassification/audio/0.wav", sound(1))
+    assert "0.wav could be audios/0.wav or audio/0.wav" in task_of(opened(tmp_path, tmp_path), ACCENT_ID).not_computed
+
+
+def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "secret.wav", sound(5))
+    task = tmp_path / "bench/audio/comprehension/AccentClassification"
+    accents(task)
+    (task / "audios" / "0.wav").unlink()
+    (task / "audios" / "0.wav").symlink_to(tmp_path / "secret.wav")
+    with pytest.raises(InvalidSuiteError, match="leads out of the suite"):
+        samples(opened(tmp_path / "bench", tmp_path), ACCENT_ID)
+
+
+def test_a_linked_folder_is_told(tmp_path: Path) -> None:
+    accents(tmp_path / "elsewhere")
+    plain(tmp_path / "bench")
+    (tmp_path / "bench" / "Audio" / "comprehension" / "SpeechCommand").symlink_to(tmp_path / "elsewhere")
+    assert "is a link" in opened(tmp_path / "bench", tmp_path).gaps[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"{", "is not valid JSON"),
+        (b"[" * 100_000, "is not valid JSON"),
+        ({"items": []}, 'neither a list of items nor an object with a list "data"'),
+        ({"data": [1]}, "item 0 of 'data' is no object but int"),
+        ({"data": []}, "has no items"),
+        ({"data": [{**ACCENTS["data"][0]}, {**ACCENTS["data"][1], "id": "0"}]}, "1 ids are used more than once, '0'"),
+        ({"data": [ACCENTS["data"][0], {"input": {}}]}, "item 1 has the id None"),
+        ({"data": [{**ACCENTS["data"][0], "id": 1.5}]}, "item 0 has the id 1.5"),
+    ],
+)
+def test_an_annotation_that_cannot_be_read_is_told(content: object, told: str, tmp_path: Path) -> None:
+    plain(tmp_path)
+    accents(tmp_path / "Audio/comprehension/SpeechCommand", content=content)
+    problem = task_of(opened(tmp_path, tmp_path), "audio-comprehension-speech-command").not_computed
+    assert problem.startswith("unreadable")
+    assert told in problem
+
+
+def test_items_without_ids_are_numbered(tmp_path: Path) -> None:
+    items = [{name: item[name] for name in ("input", "output")} for item in ACCENTS["data"]]
+    accents(tmp_path / "audio/comprehension/AccentClassification", content=items)
+    suite = opened(tmp_path, tmp_path)
+    assert suite.sample_ids(task_of(suite, ACCENT_ID)) == ("0", "1", "2")
+
+
+def test_a_folder_without_tasks_is_no_benchmark(tmp_path: Path) -> None:
+    (tmp_path / "audio").mkdir()
+    assert is_general_bench(tmp_path)
+    with pytest.raises(InvalidSuiteError, match="has no task of General-Bench"):
+        opened(tmp_path, tmp_path)
+
+
+def member(name: str, *, link: bool = False) -> Write:
+    def make(archive: Path) -> None:
+        with zipfile.ZipFile(archive, "w") as out:
+            told = zipfile.ZipInfo(name)
+            if link:
+                told.external_attr = (stat.S_IFLNK | 0o777) << 16
+            out.writestr(told, "../../../../secret")
+
+    return make
+
+
+def tar_member(name: str, kind: bytes = tarfile.REGTYPE) -> Write:
+    def make(archive: Path) -> None:
+        with tarfile.open(archive, "w:gz") as out:
+            told = tarfile.TarInfo(name)
+            told.type, told.linkname = kind, "/etc/passwd"
+            out.addfile(told, io.BytesIO())
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "told"),
+    [
+        ("a.zip", member("../../evil"), "would land outside"),
+        ("a.zip", member("/evil"), "would land outside"),
+        ("a.zip", member("C:/evil"), "would land outside"),
+        ("a.zip", member("x", link=True), "is a link"),
+        ("a.zip", lambda archive: archive.write_bytes(b"PK nothing"), "cannot be read"),
+        ("open.tar.gz", tar_member("../evil"), "would land outside"),
+        ("open.tar.gz", tar_member("x", tarfile.SYMTYPE), "is a link or a device"),
+        ("open.tar.gz", tar_member("x", tarfile.LNKTYPE), "is a link or a device"),
+        ("open.tar.gz", tar_member("x", tarfile.CHRTYPE), "is a link or a device"),
+        ("open.tar.gz", lambda archive: archive.write_bytes(b"\x1f\x8bnothing"), "cannot be read"),
+    ],
+)
+def test_a_bad_archive_is_told_and_writes_nothing(name: str, make: Write, told: str, tmp_path: Path) -> None:
+    plain(tmp_path / "bench")
+    make(tmp_path / "bench" / "Audio" / "comprehension" / name)
+    suite = opened(tmp_path / "bench", tmp_path)
+    assert told in suite.gaps[0]
+    assert len(samples(suite, ACCENT_ID)) == 3
+    assert not list(tmp_path.rglob("evil"))
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_an_archive_is_held_to_what_it_really_holds(tmp_path: Path) -> None:
+    from echelon.scorer.general_bench.archives import Ceilings, unpacked
+
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for n in range(3):
+            out.writestr(f"{n}", b"0" * 1000)
+    for ceilings in (Ceilings(members=2), Ceilings(member_bytes=999), Ceilings(total_bytes=2500)):
+        with pytest.raises(InvalidSuiteError, match=r"more than 2 members|larger than is taken"):
+            unpacked(archive, tmp_path / "cache", ceilings)
+    assert len(list(unpacked(archive, tmp_path / "cache").iterdir())) == 3
+
+
+def test_an_archive_is_unpacked_once(tmp_path: Path) -> None:
+    zip_of_task(tmp_path / "bench")
+    opened(tmp_path / "bench", tmp_path)
+    first = {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.wav")}
+    opened(tmp_path / "bench", tmp_path)
+    assert {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.wav")} == first
+    assert len(first) == 3
+
+
+NLP: dict[str, tuple[str, dict[str, Any], list[str], tuple[str, ...]]] = {
+    "MultipleChoiceQA": (
+        "Commonsense Reasoning",
+        {"input": {"question": "Hot?", "options": ["ice", "fire"]}, "output": {"answer": "B"}},
+        ["Hot?", "A. ice\nB. fire"],
+        ("B",),
+    ),
+    "OpenQA": (
+        "TriviaQA",
+        {"input": {"question": "Who?", "context": "Ann."}, "output": {"answer": ["Ann", "A."]}},
+        ["Ann.", "Who?"],
+        ("Ann", "A."),
+    ),
+    "Summarization": (
+        "Abstractive Summarization",
+        {"document": "Much.", "output": {"highlights": "Few."}},
+        ["Much."],
+        ("Few.",),
+    ),
+    "Translation": (
+        "English-French Translation",
+        {"in": "en", "out": "fr", "input": "yes", "output": "oui"},
+        ["en", "fr", "yes"],
+        ("oui",),
+    ),
+    "Story Generation": (
+        "Story Generation",
+        {"input": {"prompt": "A cat."}, "output": {"story": "It slept."}},
+        ["A cat."],
+        ("It slept.",),
+    ),
+    "Dialogue": (
+        "Multi-Turn Daily Dialogue Generation",
+        {"dialog": ["Hi.", "Hello."], "output": {"reference": "Bye."}},
+        ["Hi.\nHello."],
+        ("Bye.",),
+    ),
+    "Text to SQL": (
+        "Text-to-SQL Generation",
+        {"input": {"context": "CREATE", "question": "All?"}, "output": {"sql": "SELECT *"}},
+        ["CREATE", "All?"],
+        ("SELECT *",),
+    ),
+    "Code Explanation": ("Code Explanation", {"code": "pass", "output": {"nl": "Nothing."}}, ["pass"], ("Nothing.",)),
+    "Proof": (
+        "Mathematical Proof Generation",
+        {"statement": "1=1", "output": {"proof": {"steps": ["a", "b"], "conclusion": "c"}}},
+        ["1=1"],
+        ("a\nb\nConclusion: c",),
+    ),
+    "Mathematical Word Problem Solving": (
+        "Mathematical Word Problem Solving",
+        {"problem": {"text": "2+2", "constraints": ["whole"]}, "output": {"solution": {"final_answer": 4}}},
+        ["2+2", "whole"],
+        ("4",),
+    ),
+    "Paraphrase Generation": (
+        "Paraphrase Generation",
+        {"input": {"originalSentence": "So."}, "output": {"paraphraseSentence": "Thus."}},
+        ["So."],
+        ("Thus.",),
+    ),
+    "Grammar Correction": (
+        "Grammar Correction",
+        {
+            "input": {"Error Type": "verb", "Ungrammatical Statement": "He go."},
+            "output": {"Standard English": "He goes."},
+        },
+        ["verb", "He go."],
+        ("He goes.",),
+    ),
+    "Text Style Transfer": (
+        "Text Style Transfer",
+        {"input": {"text": "Hey", "style": "formal"}, "output": {"answer": "Sir"}},
+        ["formal", "Hey"],
+        ("Sir",),
+    ),
+    "Table-to-Text Generation": (
+        "Table-to-Text Generation",
+        {"input": {"table": [{"header": ["a", "b"], "rows": [[1, 2]]}]}, "output": {"response": {"text": "One."}}},
+        ["a | b\n1 | 2"],
+        ("One.",),
+    ),
+    "Code Defect Detection": ("Code Defect Detection", {"func": "f()", "output": {"target": 1}}, ["f()"], ("1",)),
+    "Time Series": ("Time Series", {"input": {"data": [1, 2]}, "output": {"target": 3.0}}, ["[1, 2]"], ("3.0",)),
+    "classification": (
+        "Topic Classification",
+        {"input": {"raw_text": "Goal!", "prompt": "Topic of <<<raw_text>>>"}, "output": {"label": "Sports"}},
+        [],
+        ("sports",),
+    ),
+    "ner": (
+        "Legal NER",
+        {"input": {"raw_text": "Ann v. Bob", "prompt": "Names?"}, "output": {"entities": "Ann, Bob"}},
+        ["Ann v. Bob"],
+        ("ann bob",),
+    ),
+}
+
+
+def told(part: object) -> str:
+    match part:
+        case Choice():
+            return " ".join(scored.label for scored in part.labels)
+        case Text():
+            return part.value
+    return str(getattr(part, "value", part))
+
+
+@pytest.mark.parametrize("type_", NLP)
+def test_every_type_of_language_task_is_read(type_: str, tmp_path: Path) -> None:
+    name, item, shown, references = NLP[type_]
+    write(tmp_path / "nlp" / name.replace(" ", "-") / "annotation.json", {"type": type_, "data": [{"id": 1, **item}]})
+    suite = opened(tmp_path, tmp_path)
+    task = next(task for task in suite.tasks if task.title == name)
+    assert task.not_computed == ""
+    (sample,) = suite.samples(task)
+    assert [told(part) for part in sample.parts] == shown
+    assert tuple(map(told, sample.references)) == references
+    measured = metric(task.metric, task.worst, task.labels)
+    stats = [measured.sample(extract(task.extractor, (each,), task), sample.references) for each in sample.references]
+    assert stats
+
+
+def test_options_are_letters_and_their_number_is_the_chance(tmp_path: Path) -> None:
+    items = [
+        {"id": n, "input": {"question": "?", "options": options}, "output": {"answer": "A"}}
+        for n, options in enumerate([["x", "y"], ["x", "y", "z", "w"]])
+    ]
+    write(tmp_path / "nlp/Commonsense-Reasoning/annotation.json", {"type": "MultipleChoiceQA", "data": items})
+    task = task_of(opened(tmp_path, tmp_path), "nlp-commonsense-reasoning")
+    assert (task.labels, task.chance, task.extractor) == (("A", "B", "C", "D"), 0.375, "label")
+
+
+def test_placeholders_are_filled(tmp_path: Path) -> None:
+    item = {"raw_text": "It rocks", "target": "it", "prompt": "<<<raw_text>>> on <<<target>>>? {yes}"}
+    content = {"type": "classification", "data": [{"id": 1, "input": item, "output": {"label": "For"}}]}
+    write(tmp_path / "nlp/Stance-Detection/annotation.json", content)
+    assert samples(opened(tmp_path, tmp_path), "nlp-stance-detection")[0].instruction == "It rocks on it? {yes}"
+
+
+def test_intents_are_shown_with_their_words(tmp_path: Path) -> None:
+    content = {**ACCENTS, "task": "IntentClassification", "intent_label": {"action": {"on": 0, "off": 1}}}
+    accents(tmp_path / "audio/comprehension/IntentClassification", content=content)
+    sample = samples(opened(tmp_path, tmp_path), "audio-comprehension-intent-classification")[0]
+    assert sample.parts[1] == Text("action: on, off", name="intent_label")
+
+
+def test_frames_make_a_video(tmp_path: Path) -> None:
+    task = tmp_path / "video/comprehension/Object-Counting-Video-QA"
+    name = next(
+        entry.task for entry in catalogue().entries if entry.sheet == "Video-Comprehension" and entry.metric == "Acc"
+    )
+    task = tmp_path / "video/comprehension" / name
+    frames = [f"clip/{n}.png" for n in (1, 2, 10)]
+    item = {"id": "a", "input": {"video_file_list": frames, "prompt": "What?"}, "output": {"text": "Yes"}}
+    write(task / "annotation.json", [item])
+    for n, frame in enumerate(frames):
+        write(task / "videos" / frame, picture(n))
+    suite = opened(tmp_path, tmp_path)
+    (sample,) = next(list(suite.samples(each)) for each in suite.tasks if suite.sample_ids(each))
+    (video,) = sample.parts
+    assert isinstance(video, Video)
+    assert video.array().shape == (3, 4, 5, 3)
+
+
+def test_a_folder_of_frames_is_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    name = next(e.task for e in catalogue().entries if e.sheet == "Video-Comprehension" and e.metric == "Acc")
+    task = tmp_path / "video/comprehension" / name
+    item = {"id": "a", "input": {"video_folder": "clip", "prompt": "?"}, "output": {"answer": "Yes"}}
+    write(task / "annotation.json", [item])
+    for n in (1, 2, 10):
+        write(task / "videos" / "clip" / f"{n}.png", picture(n))
+    suite = opened(tmp_path, tmp_path)
+    (sample,) = next(list(suite.samples(each)) for each in suite.tasks if suite.sample_ids(each))
+    (video,) = sample.parts
+    assert isinstance(video, Video)
+    assert [frame.image.data for frame in video.frames] == [picture(n) for n in (1, 2, 10)]
+
+
+def test_a_quick_set_names_its_samples_and_takes_media_from_the_main_set(tmp_path: Path) -> None:
+    plain(tmp_path / "main")
+    write(
+        tmp_path / "quick" / "audio/comprehension/AccentClassification/annotation.json", {"data": ACCENTS["data"][:2]}
+    )
+    (tmp_path / "quick" / "general-bench.yaml").write_text("{media: ../main, quick: true}")
+    quick = opened(tmp_path / "quick", tmp_path)
+    assert [len(samples(quick, task.id)) for task in quick.tasks] == [2]
+    write(tmp_path / "view" / "quick.json", {"AccentClassification": [0, "2"]})
+    (tmp_path / "view" / "general-bench.yaml").write_text("{annotations: ../main, ids: quick.json}")
+    view = opened(tmp_path / "view", tmp_path)
+    assert [sample.id for sample in samples(view, ACCENT_ID)] == ["0", "2"]
+    assert view.info.name == "general-bench-quick"
+    assert len({suite.info.digest for suite in (quick, view, opened(tmp_path / "main", tmp_path))}) == 3
+
+
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        ({"Nowhere": [1]}, "'Nowhere' is no task that is here"),
+        ({"AccentClassification": [7]}, "has no item 7"),
+        (["x"], "is not of the form"),
+    ],
+)
+def test_a_list_of_ids_has_to_fit(listed: object, told: str, tmp_path: Path) -> None:
+    plain(tmp_path)
+    write(tmp_path / "ids.json", listed)
+    (tmp_path / "general-bench.yaml").write_text("ids: ids.json")
+    try:
+        problem = task_of(opened(tmp_path, tmp_path), ACCENT_ID).not_computed
+    except InvalidSuiteError as error:
+        problem = str(error)
+    assert told in problem
+
+
+def test_validation_decodes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHELON_CACHE", str(tmp_path / "cache"))
+    plain(tmp_path)
+    assert faults_of(tmp_path) == []
+    write(tmp_path / "Audio/comprehension/Accent-Classification/audios/1.wav", b"RIFF nothing")
+    (fault,) = faults_of(tmp_path)
+    assert "item 1: audios/1.wav is not a PCM WAV file" in fault
+
+
+def test_every_task_of_the_catalogue_has_its_own_id() -> None:
+    ids = [task_id(entry) for entry in catalogue().entries]
+    assert len(set(ids)) == len(ids) == 699
+    assert max(map(len, ids)) <= 128
+
+
+def test_every_sota_is_a_possible_score_of_its_metric() -> None:
+    for entry in catalogue().entries:
+        reading, sota = reading_of(entry, 0.0), sota_of(entry)
+        assert sota is not None
+        if not reading.problem:
+            low, high = metric(reading.metric, reading.worst).range
+            assert low <= sota.score <= high, entry
+
+
+@given(name=st.text(max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_name_gets_a_file_from_outside(name: str, tmp_path: Path) -> None:
+    from echelon.scorer.general_bench.task_media import TaskMedia
+
+    task = tmp_path / "task"
+    write(task / "images" / "a.png", b"inside")
+    write(tmp_path / "a.png", b"outside")
+    media = TaskMedia([task], "task")
+    for asked in (name, f"../{name}", f"..\\{name}", f"images/../../{name}", f"{name}/a.png"):
+        try:
+            found = media.path(media.find(asked))
+        except InvalidSuiteError:
+            continue
+        assert os.path.realpath(found).startswith(f"{os.path.realpath(task)}{os.sep}")
+
+
+@given(name=st.text(max_size=40))
+def test_a_key_is_its_own_key(name: str) -> None:
+    assert key(key(name)) == key(name)
