@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -42,8 +43,8 @@ MOST_LABELS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
-    """Makes the answers of one route from the outputs named in `sources`."""
+class OutputForm(ABC):
+    """An output as model.yaml writes it."""
 
     kind: ClassVar[Kind]
     source_count: ClassVar[int] = 1
@@ -53,13 +54,21 @@ class Output:
         if len(self.sources) != self.source_count:
             raise ValueError(f"'from' must name {self.source_count} outputs, not {len(self.sources)}")
 
+    @abstractmethod
     def bound(self, folder: Folder) -> Output:
-        """The output with the files opened that it names."""
+        """The output, with the files opened that it names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output(OutputForm):
+    """Makes the answers of one route from the outputs named in `sources`; without files, it is its own form."""
+
+    def bound(self, folder: Folder) -> Output:
         return self
 
+    @abstractmethod
     def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
         """One part for each request, or the error in its place; `outputs` have the batch first."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +150,7 @@ class NumberOutput(Output):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextOutput(Output):
+class TextOutput(OutputForm):
     """Tokens, or logits over tokens of which the best counts."""
 
     kind = Kind.TEXT
@@ -285,7 +294,7 @@ class TensorOutput(Output):
         return [Tensor(whole.data[start : start + size], whole.data_type, shape) for start in starts]
 
 
-OUTPUTS: Mapping[str, type[Output]] = {
+OUTPUTS: Mapping[str, type[OutputForm]] = {
     output.kind: output
     for output in (
         ChoiceOutput,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,16 +33,23 @@ class Given:
         return 1 if self.kind is Kind.VIDEO else 0
 
 
-class Step:
-    """Changes the values of one input."""
+class StepForm(ABC):
+    """A step as model.yaml writes it."""
+
+    @abstractmethod
+    def bound(self, folder: Folder) -> Step:
+        """The step, with the files opened that it names."""
+
+
+class Step(StepForm):
+    """Changes the values of one input; one that names no files is its own form."""
 
     def bound(self, folder: Folder) -> Step:
-        """The step with the files opened that it names."""
         return self
 
+    @abstractmethod
     def __call__(self, values: Any, given: Given) -> Any:
         """The changed values; whatever numpy raises means that the values do not fit."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -222,7 +230,7 @@ class Points(Step):
 
 
 @dataclass(frozen=True)
-class Tokenize(Step):
+class Tokenize(StepForm):
     """Text as that many numbers."""
 
     by: Literal["byte", "word", "character"]
@@ -275,7 +283,7 @@ class Reshape(Step):
         return values.reshape(self.shape)
 
 
-STEPS: Mapping[str, type[Step]] = {
+STEPS: Mapping[str, type[StepForm]] = {
     "resize": Resize,
     "channels": Channels,
     "scale": Scale,
@@ -320,7 +328,7 @@ def apply(steps: tuple[Step, ...], values: Any, given: Given, what: str) -> Any:
     return values
 
 
-def _first_field(step: type[Step]) -> str:
+def _first_field(step: type[StepForm]) -> str:
     return next(field.name for field in fields(step))  # type: ignore[arg-type]  # those in the table are dataclasses
 
 
