@@ -11,7 +11,21 @@ from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
 
-from echelon.adapters import Audio, Boxes, Choice, Image, Kind, Mask, Mesh, Number, Part, PointCloud, Text, Video
+from echelon.adapters import (
+    Audio,
+    Boxes,
+    Choice,
+    Image,
+    Kind,
+    Mask,
+    Mesh,
+    Number,
+    Part,
+    PointCloud,
+    Tensor,
+    Text,
+    Video,
+)
 from echelon.adapters.settings import nearest
 from echelon.scorer import reading
 from echelon.scorer.errors import UnknownNameError
@@ -144,6 +158,8 @@ EXTRACTORS = MappingProxyType(
             Extractor("audio", 1, Kind.AUDIO, _sole(Audio)),
             Extractor("video", 1, Kind.VIDEO, _sole(Video)),
             Extractor("points", 1, Kind.POINT_CLOUD, _points),
+            Extractor("mesh", 1, Kind.MESH, _sole(Mesh)),
+            Extractor("tensor", 1, Kind.TENSOR, _sole(Tensor)),
         )
     }
 )
