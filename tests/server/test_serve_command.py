@@ -78,6 +78,36 @@ def test_a_second_server_on_the_port_says_what_to_do(processes: Callable[..., An
     )
 
 
+def test_a_second_server_on_a_unix_socket_is_refused_and_leaves_it_to_the_first(
+    processes: Callable[..., Any], tmp_path: Path
+) -> None:
+    listen = f"unix:{tmp_path / 'socket'}"
+    processes("--model", "first=null", listen=listen)
+    run = serve("--model", "second=null", listen=f"unix://{tmp_path / 'socket'}")
+    assert run.returncode == 1
+    assert f"cannot listen on unix://{tmp_path / 'socket'}: in use" in run.stderr
+    with Client(listen) as client:
+        assert [model.card.name for model in client.models()] == ["first"]
+
+
+def test_the_unix_socket_of_a_killed_server_is_taken_over(processes: Callable[..., Any], tmp_path: Path) -> None:
+    listen = f"unix:{tmp_path / 'socket'}"
+    process, _ = processes("--model", "first=null", listen=listen)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "socket").is_socket()
+    processes("--model", "second=null", listen=listen)
+    with Client(listen) as client:
+        assert [model.card.name for model in client.models()] == ["second"]
+
+
+def test_a_file_that_is_no_socket_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    run = serve("--model", "null=null", listen=f"unix:{tmp_path / 'notes'}")
+    assert (run.returncode, (tmp_path / "notes").read_text()) == (1, "mine")
+    assert "cannot listen on unix:" in run.stderr
+
+
 def test_a_public_address_without_credentials_says_what_to_do() -> None:
     run = serve("--model", "null=null", listen="0.0.0.0:0")
     assert run.returncode == 1

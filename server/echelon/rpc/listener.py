@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -60,11 +63,12 @@ class Listener:
     def _bind(self) -> str:
         listen = self.config.listen
         try:
+            _expect_silence(listen)
             if self.config.tls is None:
                 port = self._server.add_insecure_port(listen)
             else:
                 port = self._server.add_secure_port(listen, server_credentials(self.config.tls))
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             tls = ", or the TLS certificate and key do not fit" if self.config.tls is not None else ""
             raise ConfigurationError(
                 f"cannot listen on {listen}: in use, not allowed, or no address of this machine{tls}; "
@@ -90,6 +94,19 @@ class Listener:
     async def wait(self) -> None:
         """Until the listener has stopped."""
         await self._server.wait_for_termination()
+
+
+def _expect_silence(listen: str) -> None:
+    """OSError where somebody listens on a unix socket, which gRPC would replace all the same."""
+    if not listen.startswith("unix:"):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        # Whoever has no time for us now is alive too.
+        probe.setblocking(False)
+        # What a dead server left behind may be replaced.
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            probe.connect(listen.removeprefix("unix:").removeprefix("//"))
+            raise OSError(errno.EADDRINUSE, "somebody listens there")
 
 
 class _Registrar:
