@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -24,6 +24,7 @@ from echelon.scorer.sota import to_plain
 from echelon.scorer.store import RunRecord, Store
 from echelon.scorer.stored import is_supported
 from echelon.scorer.suites.suite import StoredSuite, Task
+from echelon.scorer.verdict.tries import attempt
 
 _LOOK_AGAIN_S = 1.0
 
@@ -57,6 +58,8 @@ async def carry_out(assignment: Assignment, store: Store, watcher: Watcher) -> t
     async with AsyncClient(assignment.target.address, assignment.options) as client:
         card = await _card(client, assignment, watcher)
         record = _record(assignment, card)
+        if assignment.suite.info.closed:
+            record = replace(record, suite={**record.suite, "attempt": attempt(record, store.runs())})
         store.create(record)
         left = await _ask_missing(assignment, record, client, store, watcher)
     return store.run(record.run), f"the run is incomplete: {left}; the same command resumes it" if left else ""

@@ -14,6 +14,7 @@ from echelon.scorer.sota import from_plain
 from echelon.scorer.store import RunRecord, Store
 from echelon.scorer.suites.formats import open_folder
 from echelon.scorer.suites.suite import StoredSuite, Suite, Task
+from echelon.scorer.verdict.tries import alpha_of
 
 
 def stored_result(
@@ -42,7 +43,16 @@ def result_of(
     tasks = tuple(task for task in suite.tasks if task.id in chosen)
     unsupported = frozenset(task.id for task in tasks if not is_supported(suite, record.card, task))
     evaluation = Evaluation(
-        suite, record.run, record.card, record.target, record.seed, record.settings, tasks, unsupported, instruments
+        suite,
+        record.run,
+        record.card,
+        record.target,
+        record.seed,
+        record.settings,
+        tasks,
+        unsupported,
+        instruments,
+        alpha_of(record),
     )
     return evaluate(evaluation, store, from_plain(record.sota) if sota is None else sota, viewed=viewed)
 

@@ -51,6 +51,7 @@ class FolderSuite:
             title=manifest.title,
             description=manifest.description,
             licence=manifest.licence,
+            closed=manifest.closed,
         )
 
     def samples(self, task: Task, skip: AbstractSet[str] = frozenset()) -> Iterator[Sample]:

@@ -96,6 +96,7 @@ class Manifest:
     title: str = ""
     description: str = ""
     licence: str = ""
+    closed: bool = False
 
     def __post_init__(self) -> None:
         ids = [task.id for task in self.tasks]

@@ -95,6 +95,8 @@ class SuiteInfo:
     title: str = ""
     description: str = ""
     licence: str = ""
+    closed: bool = False
+    """Whether the references are secret, so that every try at it spends some of what may be claimed."""
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from echelon.scorer.levels import HIGHEST_WITHOUT_SYNERGY, WITHOUT_SYNERGY, grad
 from echelon.scorer.results import TaskResult
 from echelon.scorer.sigmas import Edition, sigma
 from echelon.scorer.suites.suite import Modality, Paradigm
-from echelon.scorer.verdict.family import Bounds, TaskState
+from echelon.scorer.verdict.family import ALPHA, Bounds, TaskState
 from echelon.scorer.verdict.figures import Figure, LevelVerdict
 
 SIDES = (Paradigm.COMPREHENSION, Paradigm.GENERATION)
@@ -148,6 +148,11 @@ def _may_beat_chance(task: TaskResult) -> bool:
 
 
 def _notes(figure: Figure, alpha: float) -> Iterator[str]:
+    if alpha < ALPHA:
+        yield (
+            f"a closed set: this try claims what holds at {alpha:.3%}, so that all tries together are wrong with "
+            f"{ALPHA:.0%} at most"
+        )
     scores = {3: figure.s3, 4: figure.s4, 5: figure.s5}
     unnamed = [f"S{level}" for level, score in scores.items() if level <= figure.level and score == 0]
     if unnamed:
