@@ -21,16 +21,20 @@ def value(name: str, prediction: Part, reference: Part) -> float:
     return of.finish([of.sample(prediction, [reference])])
 
 
+def box_at(corner: np.ndarray, size: np.ndarray, label: str, score: float | None = None) -> Box:
+    return Box(corner[0], corner[1], corner[0] + size[0], corner[1] + size[1], label, score)
+
+
 def random_boxes(random: np.random.Generator) -> tuple[Boxes, Boxes]:
     """Boxes of an answer and of its reference, alike by half."""
     wanted, given = [], []
     for _ in range(random.integers(0, 8)):
         corner, size = random.uniform(0, 60, 2), random.uniform(10, 40, 2)
-        wanted.append(Box(*corner, *(corner + size), str(random.choice(LABELS))))
+        wanted.append(box_at(corner, size, str(random.choice(LABELS))))
         for _ in range(random.integers(0, 3)):
             near = corner + random.normal(0, 4, 2)
             label = wanted[-1].label if random.random() < 0.8 else str(random.choice(LABELS))
-            given.append(Box(*near, *(near + size), label, random.random()))
+            given.append(box_at(near, size, label, random.random()))
     return Boxes(tuple(given)), Boxes(tuple(wanted))
 
 

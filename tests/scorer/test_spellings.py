@@ -17,14 +17,19 @@ def test_there_are_46_groups_and_70_spellings() -> None:
     assert (len(GROUPS), len(SPELLINGS), len(set(SPELLINGS))) == (46, 70, 70)
 
 
-def test_the_groups_are_those_of_the_official_sheet() -> None:
+def official_groups() -> list[frozenset[str]]:
+    """The spellings of each official group; none where the official table is not at hand."""
     folder = os.environ.get("ECHELON_GENERAL_BENCH")
-    if folder is None:
-        pytest.skip("ECHELON_GENERAL_BENCH is not set")
-    officially = defaultdict(set)
-    for spelling, name in json.loads((Path(folder) / "metric-aliases.json").read_text()).items():
-        officially[name].add(spelling)
-    assert {frozenset(metrics) for metrics in GROUPS.values()} == {frozenset(alike) for alike in officially.values()}
+    table = json.loads((Path(folder) / "metric-aliases.json").read_text()) if folder else {}
+    groups = defaultdict(set)
+    for spelling, name in table.items():
+        groups[name].add(spelling)
+    return [frozenset(alike) for alike in groups.values()]
+
+
+@pytest.mark.parametrize("alike", official_groups(), ids=min)
+def test_the_groups_are_those_of_the_official_sheet(alike: frozenset[str]) -> None:
+    assert alike in [frozenset(metrics) for metrics in GROUPS.values()]
 
 
 @pytest.mark.parametrize(
