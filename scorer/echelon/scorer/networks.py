@@ -12,6 +12,7 @@ from echelon.adapters.errors import BackendError, EchelonError
 from echelon.adapters.onnx.files import Folder
 from echelon.adapters.onnx.model import Model
 from echelon.adapters.onnx.session import Runtime
+from echelon.scorer.errors import NotComputedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,8 +40,12 @@ class _Onnx:
         self._model = Model(folder, settings)
         self.name = settings.name or folder.path.name
         self.digest = self._model.digest
+        support = self._model.card().support(Call.COMPREHEND)
+        self._kinds = support.input_kinds if support else ()
 
     def _request(self, *parts: Part) -> Request:
+        if parts[0].kind not in self._kinds:
+            raise NotComputedError(f"{self.name} takes {' or '.join(self._kinds) or 'nothing'}, not {parts[0].kind}")
         return Request(Call.COMPREHEND, parts=parts, output_kinds=(self.output,))
 
 
