@@ -44,6 +44,9 @@ from echelon.scorer.outcomes import State
 from echelon.scorer.report import as_json, html, text
 from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult, ViewedSample
 from echelon.scorer.suites.suite import Modality, Paradigm, SuiteInfo, Task
+from echelon.scorer.verdict.family import Bounds, LeadVerdict, TaskState, TaskVerdict
+from echelon.scorer.verdict.figures import Figure, LevelVerdict
+from echelon.scorer.verdict.task import Against
 
 # --- results to report ------------------------------------------------------------------------------------------------
 
@@ -74,6 +77,7 @@ def a_result(
     unit: str = "fraction",
     higher_is_better: bool = True,
     viewed: Sequence[ViewedSample] = (),
+    state: TaskState | None = None,
 ) -> TaskResult:
     task = task or a_task()
     sign = 1 if higher_is_better else -1
@@ -92,7 +96,20 @@ def a_result(
         above_chance=score is not None and sign * score > sign * task.chance,
         won=score is not None and sota is not None and sign * score >= sign * sota,
         viewed=tuple(viewed),
+        verdict=None if score is None else a_verdict(score, sota, n, state, sign),
     )
+
+
+def a_verdict(score: float, sota: float | None, n: int | None, state: TaskState | None, sign: int) -> TaskVerdict:
+    bounds = Bounds(score, score - 0.1, score + 0.1)
+    if sota is None:
+        return TaskVerdict(50, 50, "exact binomial", bounds, 0.001, None)
+    lead = sign * (score - sota)
+    state = state or (TaskState.WON if lead > 0 else TaskState.BELOW if lead < 0 else TaskState.TIE)
+    against = Against.PAIRS if n else Against.CONSTANT
+    sampled = None if n else 0.3
+    judged = LeadVerdict(state, against, 0.0, Bounds(lead, lead - 0.05, None), 0.01, 0.04, 1.0, sampled, 220)
+    return TaskVerdict(50, 40, "exact McNemar", bounds, 0.001, judged)
 
 
 def a_level(edition: str, level: int = 3, *, synergy_counts: bool = True, notes: Sequence[str] = ()) -> LevelResult:
@@ -100,6 +117,13 @@ def a_level(edition: str, level: int = 3, *, synergy_counts: bool = True, notes:
     return LevelResult(
         edition, "starter@1a2b", level, 52.345, 21.5, 12.25, 0.0, synergy_counts, by_modality, tuple(notes)
     )
+
+
+def a_level_verdict(level: LevelResult) -> LevelVerdict:
+    paper = Figure(level.level, level.s2, level.s3, level.s4, level.s5)
+    ps = {1: 0.001, 2: 0.002, 3: 0.2, 4: 1.0, 5: 1.0}
+    certified, possible = Figure(2, 48.0, 0.0, 0.0, 0.0), Figure(5, 60.0, 55.5, 44.5, 33.5)
+    return LevelVerdict(level.edition, 0.05, paper, certified, possible, ps)
 
 
 CARD = Card(
@@ -119,6 +143,7 @@ CARD = Card(
 def a_run(
     *tasks: TaskResult, card: Card = CARD, levels: Sequence[LevelResult] | None = None, suite: str = "starter"
 ) -> RunResult:
+    levels = tuple(levels if levels is not None else (a_level("2024", 2), a_level("2025", 3, notes=("S5 is 0.",))))
     return RunResult(
         run_id="5f" * 32,
         suite=SuiteInfo(suite, "1", "1a2b" + "0" * 60, "Starter", "Small tasks.", "CC-BY-4.0"),
@@ -127,7 +152,8 @@ def a_run(
         seed=7,
         settings={"temperature": "0", "samples": "50"},
         tasks=tasks or (a_result(),),
-        levels=tuple(levels if levels is not None else (a_level("2024", 2), a_level("2025", 3, notes=("S5 is 0.",)))),
+        levels=levels,
+        verdicts=tuple(a_level_verdict(level) for level in levels),
     )
 
 
@@ -236,12 +262,23 @@ def page(result: RunResult, *others: RunResult) -> Page:
 # --- what it shows ----------------------------------------------------------------------------------------------------
 
 
-def test_the_verdict_names_suite_and_edition_for_both_editions() -> None:
+def test_the_verdict_names_what_is_certified_with_suite_and_edition() -> None:
     shown = page(a_run()).text
-    assert "Level 2 on starter@1a2b, edition 2024" in shown
-    assert "Level 3 on starter@1a2b, edition 2025" in shown
-    assert "52.3" in shown
+    assert "Level 2 certified on starter@1a2b, edition 2024" in shown
+    assert "Level 2 certified on starter@1a2b, edition 2025" in shown
     assert "S5 is 0." in shown
+
+
+def test_each_level_has_its_three_figures() -> None:
+    ladder = page(a_run(levels=[a_level("2025", 3)])).text.split("Level 2 certified")[1]
+    assert "certified paper possible drawn level 2 3 5 S2 48.0 52.3 60.0" in ladder
+    assert "S3 0.0 21.5 55.5" in ladder
+    nothing = replace(a_run(levels=[a_level("2025", 0)]), verdicts=(a_level_verdict(a_level("2025", 0)),))
+    bare = replace(nothing.verdicts[0], certified=Figure(0, 0.0, 0.0, 0.0, 0.0))
+    assert "No level certified on starter@1a2b, edition 2025" in page(replace(nothing, verdicts=(bare,))).text
+    assert "No level certified on starter@1a2b, edition 2025 (paper: none, possible: level 5)" in text(
+        replace(nothing, verdicts=(bare,))
+    )
 
 
 def test_only_the_starter_suite_carries_the_demonstration_banner() -> None:
@@ -255,8 +292,8 @@ def test_gated_scores_of_a_dispatcher_are_struck_as_not_synergy(composition: Com
     levels = [a_level("2024", 2, synergy_counts=False), a_level("2025", 2, synergy_counts=False)]
     shown = page(a_run(card=replace(CARD, composition=composition), levels=levels))
     assert len(shown.with_class("not-synergy")) == 6
-    assert len(shown.all("s")) == 6 + 4  # S3 and S4 of two modalities
-    assert "21.5 not synergy" in shown.text
+    assert len(shown.all("s")) == 3 * 6 + 4  # three figures each, and S3 and S4 of two modalities
+    assert "21.5 55.5 not synergy" in shown.text
 
 
 def test_a_task_shows_score_direction_sigma_and_mark() -> None:
@@ -279,8 +316,30 @@ def test_a_task_is_won_tied_or_below(score: float, sota: float | None, word: str
 
 def test_a_win_over_a_published_constant_is_worded_so() -> None:
     shown = page(a_run(a_result(n=None)))
-    assert shown.with_class("mark")[0]["title"] == "above the published figure"
+    assert shown.with_class("mark")[0]["title"].startswith("above the published figure")
     assert "a published figure" in shown.text
+    assert "0.3 had the published figure been measured on as many samples" in shown.text
+
+
+def test_a_task_that_is_open_says_what_would_decide() -> None:
+    open_ = a_result(state=TaskState.UNDECIDED)
+    shown = page(a_run(open_)).text
+    assert "? undecided +0.070 (+0.020 to …) needs about 220 samples" in shown
+    assert "exact McNemar, 50 samples in 40 clusters; p = 0.01 alone, 0.04 among all tasks" in shown
+    assert open_.verdict is not None
+    assert open_.verdict.sota is not None
+    never = replace(open_, verdict=replace(open_.verdict, sota=replace(open_.verdict.sota, needed_n=None)))
+    assert "not on this suite" in page(a_run(never)).text
+    blocked = replace(open_, verdict=replace(open_.verdict, obstacle="7 clusters of samples"))
+    assert page(a_run(blocked)).with_class("mark")[0]["title"] == "7 clusters of samples"
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_every_state_has_its_mark_and_count(state: TaskState) -> None:
+    shown = page(a_run(a_result(state=state), a_result(a_task("other"), state=state)))
+    assert {mark["class"] for mark in shown.with_class("mark")} == {f"mark {state}"}
+    assert f"2 {state}" in shown.text or f"{state} 2" in shown.text
+    assert as_json(a_run(a_result(state=state)))["tasks"][0]["verdict"]["sota"]["state"] == state
 
 
 def test_an_incomplete_task_shows_its_coverage_and_never_a_score_of_zero() -> None:
@@ -347,7 +406,7 @@ def test_lift_is_the_share_of_the_way_from_chance_to_perfect() -> None:
 def test_means_of_groups_say_how_many_tasks_they_cover() -> None:
     missing = a_result(a_task("image-boxes", skill="detection"), None, counts={State.ANSWERED: 1})
     shown = page(a_run(a_result(), missing)).text
-    assert re.search(r"modality 2024 2025 drawn won scored image 82\.0 82\.0 1 1 / 2", shown)
+    assert re.search(r"modality 2024 2025 drawn ≥ sota scored image 82\.0 82\.0 1 1 / 2", shown)
 
 
 def test_other_runs_are_compared_and_another_suite_is_told_apart() -> None:
@@ -532,10 +591,16 @@ def test_equal_results_give_equal_bytes() -> None:
 def test_the_table_has_a_line_for_each_level_and_task() -> None:
     incomplete = a_result(a_task("audio-notes"), None, counts={State.ANSWERED: 30})
     lines = text(a_run(a_result(), incomplete)).splitlines()
-    assert lines[:2] == ["Level 2 on starter@1a2b, edition 2024", "Level 3 on starter@1a2b, edition 2025"]
-    assert any(re.match(r"2025 +3 +52\.3 +21\.5 +12\.2 +0\.0", line) for line in lines)
+    assert lines[:2] == [
+        "Level 2 certified on starter@1a2b, edition 2024 (paper: level 2, possible: level 5)",
+        "Level 2 certified on starter@1a2b, edition 2025 (paper: level 3, possible: level 5)",
+    ]
+    assert any(re.match(r"2025 +certified +2 +48\.0 +0\.0 +0\.0 +0\.0", line) for line in lines)
+    assert any(re.match(r" +paper +3 +52\.3 +21\.5 +12\.2 +0\.0", line) for line in lines)
+    lead = re.escape("+0.070 (+0.020 to …)")
     assert any(
-        re.match(r"image-digits .* 0\.820 +0\.100 +0\.750 +82\.0 +82\.0 +won +50 answered", line) for line in lines
+        re.match(rf"image-digits .* 0\.820 +0\.100 +0\.750 +{lead} +82\.0 +82\.0 +won +50 answered", line)
+        for line in lines
     )
     assert any(re.match(r"audio-notes .* – +0\.100 .*incomplete +30 answered, 20 not asked", line) for line in lines)
 
@@ -548,7 +613,9 @@ def test_the_table_keeps_a_terminal_safe() -> None:
 def test_json_has_null_for_what_is_missing() -> None:
     incomplete = a_result(score=None, sota=None, counts={State.ANSWERED: 30})
     told = json.loads(json.dumps(as_json(a_run(incomplete)), allow_nan=False))
-    assert told["levels"][1]["headline"] == "Level 3 on starter@1a2b, edition 2025"
+    assert told["levels"][1]["headline"] == "Level 2 certified on starter@1a2b, edition 2025"
+    assert told["levels"][1]["certified"] == {"level": 2, "s2": 48.0, "s3": 0.0, "s4": 0.0, "s5": 0.0}
+    assert told["tasks"][0]["verdict"] is None
     assert told["tasks"][0]["score"] is None
     assert told["tasks"][0]["sota"] is None
     assert told["tasks"][0]["coverage"] == 0.6

@@ -26,14 +26,30 @@ def bar(value: float, *, css: str = "") -> Markup:
     ).format(css, f"{min(max(value, 0), 100):.1f}")
 
 
+def range_bar(certified: float, paper: float, possible: float, *, css: str = "") -> Markup:
+    """A bar of 0 to 100: solid as far as is certified, paler to what was measured, palest to what is possible."""
+    widths = zip(("possible", "paper", "certified"), (possible, paper, certified), strict=True)
+    return Markup(
+        '<svg class="bar {}" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="track" width="100" height="6"/>{}</svg>'
+    ).format(
+        css, Markup("").join(_RECT.format(name, 0, 0, f"{min(max(value, 0), 100):.1f}", 6) for name, value in widths)
+    )
+
+
 def bullet(task: TaskResult) -> Markup:
-    """The score as a bar against chance and sota; further right is always better."""
+    """The score as a bar, and its 95 % interval, against chance and sota; further right is always better."""
     worst, best = _span(task)
 
     def at(value: float) -> str:
         return f"{(value - worst) / (best - worst) * WIDTH:.1f}"
 
     marks = [_RECT.format("fill", 0, 5, at(task.score), 8)] if task.score is not None else []
+    if task.verdict is not None:
+        bounds, (least, most) = task.verdict.score, sorted((worst, best))
+        low = least if bounds.lower is None else max(least, bounds.lower)
+        high = most if bounds.upper is None else min(most, bounds.upper)
+        marks.append(_WHISKER.format(at(low), at(high)))
     marks.append(_LINE.format("chance", at(task.task.chance)))
     if task.sota is not None:
         marks.append(_LINE.format("sota", at(task.sota.score)))
@@ -49,6 +65,7 @@ def bullet(task: TaskResult) -> Markup:
 
 
 _RECT = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>')
+_WHISKER = Markup('<line class="whisker" x1="{}" x2="{}" y1="9" y2="9"/>')
 _LINE = Markup('<line class="{0}" x1="{1}" x2="{1}" y1="1" y2="17"/>')
 
 

@@ -35,6 +35,7 @@ def html(result: RunResult, others: Sequence[RunResult] = ()) -> str:
         exhibits=gallery(result.tasks),
         groupings=groupings(result),
         gaps=gaps(result),
+        judged=list(zip(result.levels, result.verdicts, strict=True)),
         differences=differences(result),
         editions=wording.editions(result),
     )  # fmt: skip

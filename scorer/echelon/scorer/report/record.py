@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from echelon.adapters import Card
 from echelon.scorer.report import wording
 from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult
+from echelon.scorer.verdict.figures import LevelVerdict
 
 
 def as_json(result: RunResult) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "model": {"name": wording.model_name(result), **_card(result.card)},
         "seed": result.seed,
         "settings": dict(sorted(result.settings.items())),
-        "levels": [_level(level, result) for level in result.levels],
+        "levels": [_level(*pair) for pair in zip(result.levels, result.verdicts, strict=True)],
         "tasks": [_task(task) for task in result.tasks],
     }
 
@@ -55,9 +57,9 @@ def _card(card: Card) -> dict[str, Any]:
     }
 
 
-def _level(level: LevelResult, result: RunResult) -> dict[str, Any]:
+def _level(level: LevelResult, verdict: LevelVerdict) -> dict[str, Any]:
     return {
-        "headline": wording.headline(level, result),
+        "headline": wording.headline(level, verdict),
         "edition": level.edition,
         "scope": level.scope,
         "level": level.level,
@@ -65,11 +67,15 @@ def _level(level: LevelResult, result: RunResult) -> dict[str, Any]:
         "s3": level.s3,
         "s4": level.s4,
         "s5": level.s5,
+        "alpha": verdict.alpha,
+        "certified": asdict(verdict.certified),
+        "possible": asdict(verdict.possible),
+        "p": {str(number): p for number, p in verdict.p.items()},
         "synergy_counts": level.synergy_counts,
         "by_modality": {
             name: dict(zip(("s2", "s3", "s4"), scores, strict=True)) for name, scores in level.by_modality.items()
         },
-        "notes": list(level.notes),
+        "notes": [*level.notes, *verdict.notes],
     }
 
 
@@ -89,6 +95,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "sota": _sota(task.sota),
         "mark": wording.mark(task).word,
         "won": task.won,
+        "verdict": None if task.verdict is None else asdict(task.verdict),
         "sigmas": dict(task.sigmas),
         "lift": {edition: wording.lift(task, edition) for edition in task.sigmas},
         "sota_sigmas": dict(task.sota_sigmas),

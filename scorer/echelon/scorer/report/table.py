@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from echelon.scorer.report import wording
 from echelon.scorer.report.prose import line
 from echelon.scorer.results import LevelResult, RunResult, TaskResult
+from echelon.scorer.verdict.figures import LevelVerdict
 
 
 def text(result: RunResult) -> str:
     """The verdicts, the levels and the tasks."""
     blocks = [
         _verdicts(result),
-        _aligned([_LEVEL_HEAD, *(_level(level) for level in result.levels)]),
+        _aligned([_LEVEL_HEAD, *(row for pair in _judged(result) for row in _level(*pair))]),
         _notes(result),
         _aligned([_task_head(result), *(_task(task, wording.editions(result)) for task in result.tasks)]),
         _provenance(result),
@@ -23,26 +24,44 @@ def text(result: RunResult) -> str:
 
 def _verdicts(result: RunResult) -> str:
     about = [f"{line(wording.model_name(result))}, {result.card.composition}", wording.banner(result)]
-    headlines = [wording.headline(level, result) for level in result.levels]
+    headlines = [
+        f"{wording.headline(level, verdict)} ({wording.doubts(level, verdict)})" for level, verdict in _judged(result)
+    ]
     return "\n".join(entry for entry in [*headlines, *about, wording.shortfall(result)] if entry)
 
 
-_LEVEL_HEAD = ("edition", "level", "S2", "S3", "S4", "S5", "")
+def _judged(result: RunResult) -> Iterator[tuple[LevelResult, LevelVerdict]]:
+    return zip(result.levels, result.verdicts, strict=True)
 
 
-def _level(level: LevelResult) -> tuple[str, ...]:
-    gated = (level.s3, level.s4, level.s5)
+_LEVEL_HEAD = ("edition", "", "level", "S2", "S3", "S4", "S5", "")
+
+
+def _level(level: LevelResult, verdict: LevelVerdict) -> Iterator[tuple[str, ...]]:
     claim = "" if level.synergy_counts else f"S3 to S5 are {wording.NOT_SYNERGY}"
-    return (level.edition, str(level.level), wording.sigma(level.s2), *map(wording.sigma, gated), claim)
+    edition = level.edition
+    for name, figure in wording.figures(level, verdict):
+        yield (
+            edition,
+            name,
+            str(figure.level),
+            *map(wording.sigma, (figure.s2, figure.s3, figure.s4, figure.s5)),
+            claim,
+        )
+        edition = claim = ""
 
 
 def _notes(result: RunResult) -> str:
-    return "\n".join(f"{level.edition}: {line(note, 400)}" for level in result.levels for note in level.notes)
+    return "\n".join(
+        f"{level.edition}: {line(note, 400)}"
+        for level, verdict in _judged(result)
+        for note in (*level.notes, *verdict.notes)
+    )
 
 
 def _task_head(result: RunResult) -> tuple[str, ...]:
     sigmas = [f"σ {edition}" for edition in wording.editions(result)]
-    return ("task", "paradigm", "metric", "score", "chance", "sota", *sigmas, "mark", "samples")
+    return ("task", "metric", "score", "chance", "sota", "lead (95 % bounds)", *sigmas, "mark", "samples")
 
 
 def _task(task: TaskResult, editions: Sequence[str]) -> tuple[str, ...]:
@@ -51,11 +70,11 @@ def _task(task: TaskResult, editions: Sequence[str]) -> tuple[str, ...]:
     direction = "↑" if task.higher_is_better else "↓"
     return (
         line(task.task.id, 40),
-        task.task.paradigm.value,
         f"{line(task.task.metric, 20)} {direction}",
         wording.score(task),
         wording.number(task.task.chance),
         sota,
+        wording.lead(task.verdict.sota) if task.verdict is not None and task.verdict.sota is not None else "–",
         *sigmas,
         wording.mark(task).word,
         ", ".join(f"{n} {state}" for state, n in wording.states(task)),

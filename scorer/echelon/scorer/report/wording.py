@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from echelon.scorer.outcomes import State
 from echelon.scorer.results import LevelResult, RunResult, TaskResult
 from echelon.scorer.sigmas import sigma as to_sigma
+from echelon.scorer.verdict.family import LeadVerdict, TaskState
+from echelon.scorer.verdict.figures import Figure, LevelVerdict
+from echelon.scorer.verdict.task import Against
 
 DEMONSTRATION = "A demonstration: it says nothing about General-Bench."
 """Stands above every result of the starter suite."""
@@ -35,10 +39,22 @@ def model_name(result: RunResult) -> str:
     return result.card.name or result.target.rpartition("/")[2]
 
 
-def headline(level: LevelResult, result: RunResult) -> str:
-    """The level with everything it depends on, as in "Level 3 on starter@1a2b, edition 2025"."""
-    reached = f"Level {level.level}" if level.level else "No level"
-    return f"{reached} on {level.scope}, edition {level.edition}"
+def headline(level: LevelResult, verdict: LevelVerdict) -> str:
+    """What is certified, with everything it depends on, as in "Level 3 certified on starter@1a2b, edition 2025"."""
+    reached = f"Level {verdict.certified.level}" if verdict.certified.level else "No level"
+    return f"{reached} certified on {level.scope}, edition {level.edition}"
+
+
+def doubts(level: LevelResult, verdict: LevelVerdict) -> str:
+    """The other two figures, as in "paper: level 4, possible: level 5"."""
+    paper, possible = (f"level {figure}" if figure else "none" for figure in (level.level, verdict.possible.level))
+    return f"paper: {paper}, possible: {possible}"
+
+
+def figures(level: LevelResult, verdict: LevelVerdict) -> tuple[tuple[str, Figure], ...]:
+    """The three figures of a level with their names, the strictest first."""
+    paper = Figure(level.level, level.s2, level.s3, level.s4, level.s5)
+    return ("certified", verdict.certified), ("paper", paper), ("possible", verdict.possible)
 
 
 def editions(result: RunResult) -> tuple[str, ...]:
@@ -108,18 +124,53 @@ def mark(task: TaskResult) -> Mark:
         return Mark("not computed", task.not_computed)
     if task.score is None:
         return Mark("incomplete", "some samples have no answer yet; the task is out of every level until resumed", "…")
-    if task.sota is None:
+    if task.verdict is None or task.verdict.sota is None:
         return Mark("no sota", "nothing to compare with, so it cannot be won")
-    return _against_sota(task, task.score, task.sota.score)
+    return _STATES[task.verdict.sota.state](task.verdict.sota, task.verdict.obstacle)
 
 
-def _against_sota(task: TaskResult, score: float, sota: float) -> Mark:
-    if score == sota:
-        return Mark("tie", "the same score as the sota", "=")
-    if not task.won:
-        return Mark("below", "below the sota", "↓")
-    published = task.sota is not None and task.sota.n is None
-    return Mark("won", "above the published figure" if published else "above the sota's reference run", "✓")
+def _won(verdict: LeadVerdict, _: str) -> Mark:
+    constant = verdict.against is Against.CONSTANT
+    above = "the published figure" if constant else "the sota"
+    return Mark("won", f"above {above}, also when all tasks of the run are looked at (5 % for all of them)", "✓")
+
+
+def _undecided(_: LeadVerdict, obstacle: str) -> Mark:
+    return Mark("undecided", obstacle or "neither above nor below the sota beyond doubt", "?")
+
+
+_STATES: Mapping[TaskState, Callable[[LeadVerdict, str], Mark]] = {
+    TaskState.WON: _won,
+    TaskState.TIE: lambda *_: Mark("tie", "no sample tells the model from the reference run", "="),
+    TaskState.LIKELY: lambda *_: Mark(
+        "likely", "above the sota by itself at 95 %, but not among all tasks of the run", "↑"
+    ),
+    TaskState.UNDECIDED: _undecided,
+    TaskState.BELOW: lambda *_: Mark("below", "below the sota, also when all tasks are looked at", "↓"),
+}
+
+
+def lead(verdict: LeadVerdict) -> str:
+    """The lead over the sota with its 95 % bounds, as in "+0.080 (+0.012 to +0.213)"."""
+    low, high = (("…" if end is None else signed(end)) for end in (verdict.lead.lower, verdict.lead.upper))
+    return f"{signed(verdict.lead.value)} ({low} to {high})"
+
+
+def p(value: float) -> str:
+    """A p value."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
+def signed(value: float) -> str:
+    """A number with its sign."""
+    return f"{'−' if value < 0 else '+'}{number(abs(value))}"
+
+
+def deciding(verdict: LeadVerdict) -> str:
+    """How many samples would decide, empty where that is no question."""
+    if verdict.state not in (TaskState.LIKELY, TaskState.UNDECIDED):
+        return ""
+    return "not on this suite" if verdict.needed_n is None else f"needs about {verdict.needed_n:,} samples"
 
 
 def asked(task: TaskResult) -> int:
@@ -137,6 +188,12 @@ def states(task: TaskResult) -> tuple[tuple[str, int], ...]:
 def tasks_won(result: RunResult) -> int:
     """How many tasks reach their sota."""
     return sum(task.won for task in result.tasks)
+
+
+def task_states(result: RunResult) -> tuple[tuple[str, int], ...]:
+    """How many tasks stand how against their sota, by state; those that occur."""
+    found = [task.verdict.sota.state for task in result.tasks if task.verdict is not None and task.verdict.sota]
+    return tuple((state.value, found.count(state)) for state in TaskState if state in found)
 
 
 def shortfall(result: RunResult) -> str:
