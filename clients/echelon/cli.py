@@ -54,11 +54,13 @@ class Commands(click.Group):
 _SUMMARIES = {
     "adapters": "List the installed adapters, or show one.",
     "demo": "Serve the built-in models, evaluate them and print their levels.",
+    "export": "Write a run in General-Bench's own forms.",
     "health": "Tell whether a server, or one of its models, can answer.",
     "models": "List the models of a server.",
     "report": "Write a run's report, or print it.",
     "run": "Evaluate a model on a suite.",
     "runs": "List the stored runs, or show one.",
+    "score": "Score existing predictions against General-Bench.",
     "serve": "Serve models over gRPC.",
     "suites": "List, show, build and validate suites.",
 }

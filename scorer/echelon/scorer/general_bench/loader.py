@@ -14,7 +14,7 @@ from echelon.adapters import Kind, Part
 from echelon.adapters.settings import nearest
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
 from echelon.scorer.extract import EXTRACTORS
-from echelon.scorer.general_bench import archives
+from echelon.scorer.general_bench import archives, official
 from echelon.scorer.general_bench.annotations import Document, Item, item_ids, read_document
 from echelon.scorer.general_bench.catalogue import Entry, catalogue
 from echelon.scorer.general_bench.items import MAX_PROMPT, Form, Question, form_of, option_letters
@@ -69,10 +69,12 @@ class GeneralBench:
     Annotations are read when the suite is opened and again when their samples are asked for; media only then.
     """
 
-    def __init__(self, path: Path, cache: Path | None = None) -> None:
+    def __init__(self, path: Path, cache: Path | None = None, *, official: bool = False) -> None:
+        """Open the tree at `path`; `official` measures as the official evaluators do, faults included."""
         from echelon.scorer.suites.sources import default_cache
 
         self.path = path
+        self.official = official
         self._settings = read_settings(path)
         self._root = self._settings.annotations or path
         self._cache = cache or default_cache()
@@ -250,8 +252,11 @@ class GeneralBench:
         if faults:
             raise InvalidSuiteError(f"{path}: {faults}")
         letters = [option_letters(item) for item in items.values()] if form.is_choice else []
-        reading = reading_of(entry, letters_chance([len(each) for each in letters]))
-        task = task_of(entry, form, reading, max(letters, key=len, default=()), "")
+        if self.official:
+            form, reading = official.form_of(form, document), official.reading_of(entry, document)
+        else:
+            reading = reading_of(entry, letters_chance([len(each) for each in letters]))
+        task = task_of(entry, form, reading, max(letters, key=len, default=()))
         return _Scanned(replace(task, not_computed=self._unscored(task, form, items, media)), form, tuple(items))
 
     def _check_name(self, said: str, present: _Present) -> None:

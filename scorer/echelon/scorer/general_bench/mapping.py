@@ -71,8 +71,8 @@ class Reading:
     problem: str
 
 
-def task_of(entry: Entry, form: Form, reading: Reading, letters: tuple[str, ...], problem: str) -> Task:
-    """The task of a catalogue's entry; `problem` says why it has no score, empty where it has one."""
+def task_of(entry: Entry, form: Form, reading: Reading, letters: tuple[str, ...]) -> Task:
+    """The task of a catalogue's entry, whose answers may be one of `letters`."""
     return Task(
         id=task_id(entry),
         title=entry.task,
@@ -87,7 +87,7 @@ def task_of(entry: Entry, form: Form, reading: Reading, letters: tuple[str, ...]
         labels=letters,
         worst=reading.worst,
         instruction_version=VERSION,
-        not_computed=problem or reading.problem,
+        not_computed=reading.problem,
     )
 
 

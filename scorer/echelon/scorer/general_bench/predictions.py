@@ -1,0 +1,213 @@
+"""Prediction files: found, matched with the tasks of a suite, and checked item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from echelon.adapters import Choice, Kind, Number, Part, Text
+from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.extract import EXTRACTORS
+from echelon.scorer.general_bench.annotations import Item, id_text, read_document
+from echelon.scorer.general_bench.layout import PREDICTION, Place, place_of
+from echelon.scorer.general_bench.loader import GeneralBench
+from echelon.scorer.general_bench.naming import key, near_misses
+from echelon.scorer.general_bench.task_media import TaskMedia
+from echelon.scorer.general_bench.values import line_of
+from echelon.scorer.outcomes import SampleOutcome, State
+from echelon.scorer.suites.suite import Task
+
+MISSING = "MISSING"
+"""Why a sample without a prediction is invalid."""
+_VALUES = ("prediction", "prediction_final")
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a prediction file; `sample` is empty where it is about the whole file."""
+
+    file: str
+    task: str
+    sample: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}, item {self.sample}" if self.sample else self.file
+        return f"{where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPredictions:
+    """What one file predicts; a sample that it predicts in two ways is not among `values`."""
+
+    file: Path
+    values: Mapping[str, Any]
+    contradicted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """The predictions for a suite, by task, and all that is wrong with them."""
+
+    by_task: Mapping[str, TaskPredictions]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class _Read:
+    """What has been read so far."""
+
+    by_task: dict[str, TaskPredictions] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def read_predictions(suite: GeneralBench, folder: Path) -> Predictions:
+    """All predictions under `folder` for the tasks of `suite`.
+
+    InvalidSuiteError where two files predict one task: nobody can say which of them is meant.
+    """
+    read = _Read()
+    for file in sorted(_prediction_files(folder)):
+        try:
+            _read_file(suite, folder, file, read)
+        except _UnusableError as error:
+            read.findings.append(Finding(str(file), "", "", str(error)))
+    for task in suite.tasks:
+        if suite.sample_ids(task) and task.id not in read.by_task:
+            read.findings.append(Finding(str(folder), task.id, "", f"no {PREDICTION} predicts {task.title!r}"))
+    return Predictions(MappingProxyType(read.by_task), tuple(read.findings))
+
+
+class _UnusableError(Exception):
+    """A file that predicts nothing; the text says why."""
+
+
+def _prediction_files(folder: Path) -> Iterator[Path]:
+    for file in folder.rglob("*.json"):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.name.casefold() == PREDICTION and not hidden:
+            yield file
+
+
+def _read_file(suite: GeneralBench, folder: Path, file: Path, read: _Read) -> None:
+    try:
+        document = read_document(file)
+    except InvalidSuiteError as error:
+        raise _UnusableError(str(error)) from error
+    task = _task_of(suite, folder, file, document.said("task"))
+    if task.id in read.by_task:
+        raise InvalidSuiteError(f"{file} predicts {task.title!r} as {read.by_task[task.id].file} does; take one away")
+    values: dict[str, Any] = {}
+    contradicted: set[str] = set()
+
+    def tell(sample: str, message: str) -> None:
+        read.findings.append(Finding(str(file), task.id, sample, message))
+
+    known = set(suite.sample_ids(task))
+    for number, item in enumerate(document.items):
+        sample, value = id_text(item.get("id")), _predicted(item)
+        if sample is None:
+            tell(str(number), f"has the id {item.get('id')!r}, counted from 0; an id is a whole number or a text")
+        elif sample not in known:
+            tell(sample, "the task has no such item")
+        elif value is _ABSENT:
+            tell(sample, f"has neither {' nor '.join(map(repr, _VALUES))}")
+        elif sample in values:
+            contradicted |= {sample} if values[sample] != value else set()
+            same = "differently, so neither counts" if sample in contradicted else "in the same way"
+            tell(sample, f"is predicted more than once, {same}")
+        else:
+            values[sample] = value
+    for sample in suite.sample_ids(task):
+        if sample not in values:
+            tell(sample, "has no prediction and counts as wholly wrong")
+    read.by_task[task.id] = TaskPredictions(file, values, frozenset(contradicted))
+
+
+def _predicted(item: Item) -> Any:
+    return next((item[name] for name in _VALUES if name in item), _ABSENT)
+
+
+def _task_of(suite: GeneralBench, folder: Path, file: Path, said: str) -> Task:
+    """The task that a file's folder is named after, or else the file's header."""
+    place, name = _placed(folder, file)
+    tasks = [task for task in suite.tasks if suite.sample_ids(task) and _agrees(place, task)]
+    for each in filter(None, (name, said)):
+        matching = [task for task in tasks if key(each) in _names(suite, task)]
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            raise _UnusableError(f"{each!r} could be {', '.join(task.id for task in matching)}; say the modality")
+    close = near_misses(name, [task.title for task in tasks])
+    hint = f"nearest are {', '.join(map(repr, close))}" if close else "nothing is near it"
+    raise _UnusableError(f"the suite has no task {name!r}; {hint}")
+
+
+def _placed(folder: Path, file: Path) -> tuple[Place, str]:
+    """What the path to a file tells: its place in the benchmark and the name of its task."""
+    place, name = place_of(folder), folder.resolve().name
+    for part in file.relative_to(folder).parts[:-1]:
+        below = place.below(part)
+        if below is None:
+            name = part
+        else:
+            place = below
+    return place, name
+
+
+def _agrees(place: Place, task: Task) -> bool:
+    return place.modality in (None, task.modality) and place.paradigm in (None, task.paradigm)
+
+
+def _names(suite: GeneralBench, task: Task) -> set[str]:
+    entry, folder = suite.entry(task), suite.folder(task)
+    return {key(entry.task), key(entry.short_name), *([key(folder.name)] if folder else [])}
+
+
+class PredictedOutcomes:
+    """Predictions in the place of a journal: what a model would have answered."""
+
+    def __init__(self, suite: GeneralBench, predictions: Predictions) -> None:
+        self._tasks = {task.id: task for task in suite.tasks}
+        self._by_task = predictions.by_task
+
+    def tried(self, run: str, task: str) -> set[str]:
+        """None: predictions come from no service that could have failed."""
+        return set()
+
+    def outcomes(self, run: str, task: str, samples: Sequence[str]) -> Iterator[SampleOutcome | None]:
+        """The outcome of each sample; what has no usable prediction is invalid."""
+        predicted = self._by_task.get(task)
+        if predicted is None:
+            yield from (SampleOutcome(task, sample, State.UNSUPPORTED) for sample in samples)
+            return
+        media = TaskMedia([predicted.file.parent], "")
+        for sample in samples:
+            yield _outcome(self._tasks[task], sample, predicted, media)
+
+
+def _outcome(task: Task, sample: str, predicted: TaskPredictions, media: TaskMedia) -> SampleOutcome:
+    if sample in predicted.contradicted:
+        return SampleOutcome(task.id, sample, State.INVALID, (), "CONTRADICTED", "predicted in two ways")
+    if sample not in predicted.values:
+        return SampleOutcome(task.id, sample, State.INVALID, (), MISSING, "no prediction")
+    try:
+        return SampleOutcome(task.id, sample, State.ANSWERED, (answer(predicted.values[sample], task, media),))
+    except InvalidSuiteError as error:
+        return SampleOutcome(task.id, sample, State.INVALID, (), "UNREADABLE", str(error))
+
+
+def answer(value: Any, task: Task, media: TaskMedia) -> Part:
+    """A prediction as the part that a model would have answered; InvalidSuiteError where it can be none."""
+    kind = EXTRACTORS[task.extractor].kind
+    if kind is Kind.CHOICE and isinstance(value, list):
+        return Choice.of(*map(str, value))
+    if kind in (Kind.CHOICE, Kind.TEXT, Kind.NUMBER):
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise InvalidSuiteError(f"{value!r} is no answer of kind {kind}")
+        return Number(float(value)) if kind is Kind.NUMBER and not isinstance(value, str) else Text(str(value))
+    return line_of(value, kind, media).read(media)
