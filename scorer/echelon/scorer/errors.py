@@ -25,3 +25,9 @@ class NotComputedError(ConfigurationError):
     """A metric lacks what it needs, an embedder or a judge, say; its task has no score, for the reason in the text."""
 
     reason = "NOT_COMPUTED"
+
+
+class ShardError(ConfigurationError):
+    """Shards of a metric's stats that cannot be read, or do not belong together."""
+
+    reason = "SHARD_UNUSABLE"
