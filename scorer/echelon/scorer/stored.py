@@ -24,9 +24,11 @@ def stored_result(
     sota: Mapping[str, Sota] | None = None,
     viewed: int = VIEWED,
     instruments: Instruments | None = None,
+    alpha: float | None = None,
 ) -> RunResult:
-    """The result of a stored run as far as it has come."""
-    return result_of(reopen_suite(record), record, store, sota=sota, viewed=viewed, instruments=instruments)
+    """The result of a stored run as far as it has come; `alpha` is the run's own unless it is given."""
+    suite = reopen_suite(record)
+    return result_of(suite, record, store, sota=sota, viewed=viewed, instruments=instruments, alpha=alpha)
 
 
 def result_of(
@@ -37,6 +39,7 @@ def result_of(
     sota: Mapping[str, Sota] | None = None,
     viewed: int = VIEWED,
     instruments: Instruments | None = None,
+    alpha: float | None = None,
 ) -> RunResult:
     """As `stored_result`, where the suite is open already."""
     chosen = set(record.suite["tasks"])
@@ -52,7 +55,7 @@ def result_of(
         tasks,
         unsupported,
         instruments,
-        alpha_of(record),
+        alpha_of(record) if alpha is None else alpha,
     )
     return evaluate(evaluation, store, from_plain(record.sota) if sota is None else sota, viewed=viewed)
 

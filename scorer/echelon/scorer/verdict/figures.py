@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from echelon.scorer.sigmas import Edition
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -26,7 +28,7 @@ class LevelVerdict:
     level is certified where its own and all lower ones are at most alpha.
     """
 
-    edition: str
+    edition: Edition
     alpha: float
     paper: Figure
     certified: Figure

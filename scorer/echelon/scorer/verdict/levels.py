@@ -28,7 +28,7 @@ def level_verdict(
     measured = _figure(edition, [graded(edition, task) for task in tasks], [task.above_chance for task in tasks])
     # A suite may hold few skills of which some are just above chance: what is certified is also measured.
     level = min(most, measured.level, _unbroken(p, alpha))
-    certified = replace(_figure(edition, [_certified(edition, task) for task in tasks], ()), level=level)
+    sure = replace(_figure(edition, [certified(edition, task) for task in tasks], ()), level=level)
     possible = _figure(
         edition, [_possible(edition, task) for task in tasks], [_may_beat_chance(task) for task in tasks]
     )
@@ -36,10 +36,10 @@ def level_verdict(
         edition=edition,
         alpha=alpha,
         paper=measured,
-        certified=certified,
+        certified=sure,
         possible=replace(possible, level=min(most, possible.level)),
         p=p,
-        notes=tuple(_notes(certified, alpha)),
+        notes=tuple(_notes(sure, alpha)),
     )
 
 
@@ -106,24 +106,25 @@ def _figure(edition: Edition, tasks: Sequence[Graded], able: Sequence[bool]) -> 
     return Figure(level, *scores[:4])
 
 
-def _certified(edition: Edition, task: TaskResult) -> Graded:
-    """A won task counts what its sota does; for S2 every task counts its own lower bound.
+def certified(edition: Edition, task: TaskResult) -> Graded:
+    """A task as the certified scores see it: a won one counts what its sota does, and for S2 each its lower bound.
 
     The mean of the tasks' bounds is a bound of their mean however the tasks hang together, if errors are about normal.
     """
     least = _sigma_at(edition, task, better=False)
-    gated = task.sota_sigmas[edition] if _state(task) is TaskState.WON else 0.0
+    gated = task.sota_sigmas[edition] if state_of(task) is TaskState.WON else 0.0
     return Graded(task.task.modality, task.task.paradigm, task.task.skill, max(least, gated), gated)
 
 
 def _possible(edition: Edition, task: TaskResult) -> Graded:
     """A task that is not shown to be below its sota counts its upper bound."""
     most = _sigma_at(edition, task, better=True)
-    gated = 0.0 if _state(task) in (None, TaskState.BELOW) else most
+    gated = 0.0 if state_of(task) in (None, TaskState.BELOW) else most
     return Graded(task.task.modality, task.task.paradigm, task.task.skill, most, gated)
 
 
-def _state(task: TaskResult) -> TaskState | None:
+def state_of(task: TaskResult) -> TaskState | None:
+    """How the task stands against its sota, None where there is nothing to say."""
     return task.verdict.sota.state if task.verdict is not None and task.verdict.sota is not None else None
 
 
