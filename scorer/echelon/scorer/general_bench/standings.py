@@ -107,6 +107,11 @@ def group_name(task: Graded) -> str:
     return task.modality.value if task.paradigm is Paradigm.LANGUAGE else f"{task.modality}-{task.paradigm}"
 
 
+def named(scores: Sequence[float | None]) -> Levels:
+    """S2 to S5 by their names."""
+    return dict(zip(("S2", "S3", "S4", "S5"), scores, strict=True))
+
+
 def _is_ms_ssim(metric: str, edition: str) -> bool:
     return metric == "ms_ssim" and edition == "2025"
 
@@ -115,24 +120,20 @@ def _overall(edition: str, tasks: Sequence[Graded], scope: Scope) -> tuple[Level
     if scope.paradigm is not None:
         return _alone(tasks), ""
     scores = synergy(edition, tasks)
-    return _named(scores[:4]), out_of_order(edition, scores)
+    return named(scores[:4]), out_of_order(edition, scores)
 
 
 def _by_modality(edition: str, tasks: Sequence[Graded]) -> dict[str, Levels]:
     language = [task for task in tasks if task.paradigm is Paradigm.LANGUAGE]
     others = (task for task in tasks if task.paradigm is not Paradigm.LANGUAGE)
     return {
-        modality: _named(synergy(edition, [*own, *language])[:4])
+        modality: named(synergy(edition, [*own, *language])[:4])
         for modality, own in _split(others, lambda task: task.modality.value)
     }
 
 
 def _alone(tasks: Iterable[Graded]) -> Levels:
-    return _named((*group(tasks), None, None))
-
-
-def _named(scores: Sequence[float | None]) -> Levels:
-    return dict(zip(("S2", "S3", "S4", "S5"), scores, strict=True))
+    return named((*group(tasks), None, None))
 
 
 def _split(tasks: Iterable[Graded], key: Callable[[Graded], str]) -> Iterable[tuple[str, list[Graded]]]:
