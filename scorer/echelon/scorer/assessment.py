@@ -71,7 +71,8 @@ async def _ask_missing(
     suite = assignment.suite
     tasks = [task for task in assignment.tasks() if is_supported(suite, record.card, task)]
     counts = store.counts(record.run)
-    watcher.begin([(task, len(suite.sample_ids(task)), sum(counts.get(task.id, {}).values())) for task in tasks])
+    sizes = [(task, len(suite.sample_ids(task)), sum(counts.get(task.id, {}).values())) for task in tasks]
+    watcher.begin([size for size in sizes if size[1]])
     journal = Journal(store, record.run)
     try:
         async with Pipeline(client) as pipeline:

@@ -124,7 +124,7 @@ def _read_file(suite: GeneralBench, folder: Path, file: Path, read: _Read) -> No
             values[sample] = value
     for sample in suite.sample_ids(task):
         if sample not in values:
-            tell(sample, "has no prediction and counts as wholly wrong")
+            tell(sample, "has no prediction and " + ("is left out" if suite.official else "counts as wholly wrong"))
     read.by_task[task.id] = TaskPredictions(file, values, frozenset(contradicted))
 
 

@@ -16,7 +16,7 @@ def text(result: RunResult) -> str:
         _verdicts(result),
         _aligned([_LEVEL_HEAD, *(row for pair in _judged(result) for row in _level(*pair))]),
         _notes(result),
-        _aligned([_task_head(result), *(_task(task, wording.editions(result)) for task in result.tasks)]),
+        _tasks(result),
         _provenance(result),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -57,6 +57,14 @@ def _notes(result: RunResult) -> str:
         for level, verdict in _judged(result)
         for note in (*level.notes, *verdict.notes)
     )
+
+
+def _tasks(result: RunResult) -> str:
+    """A row for each task that has samples; the others would drown them."""
+    here = [task for task in result.tasks if task.sample_count]
+    table = _aligned([_task_head(result), *(_task(task, wording.editions(result)) for task in here)])
+    without, total = len(result.tasks) - len(here), len(result.tasks)
+    return f"{table}\nwithout samples here, 0 in every level: {without} of {total} tasks" if without else table
 
 
 def _task_head(result: RunResult) -> tuple[str, ...]:
