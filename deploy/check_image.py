@@ -95,7 +95,7 @@ def check_public(folder: Path) -> None:
     token = write_serving(folder)
     options = ("--tls-root=/etc/echelon/tls/server.pem", "--token-file=/etc/echelon/tokens")
     mount = f"--volume={folder}:/etc/echelon:ro"
-    with container(mount, f"--health-cmd=echelon health localhost:50051 mine {' '.join(options)}") as name:
+    with container(mount, f"--health-cmd=echelon health localhost:50051 mine {options[0]}") as name:
         wait_s(lambda: inspect(name)["State"]["Health"]["Status"] == "healthy", "docker calls it healthy")
         another = ("run", "--rm", f"--network=container:{name}", mount, IMAGE, "models", "localhost:50051")
         assert "mine  ready" in docker(*another, *options)

@@ -166,7 +166,9 @@ CREDENTIALS: dict[str, tuple[tuple[tuple[str, str], ...], grpc.StatusCode]] = {
 
 
 @pytest.mark.parametrize("given", CREDENTIALS)
-async def test_without_a_known_token_every_method_is_shut(serving: Serving, tokens: Path, given: str) -> None:
+async def test_without_a_known_token_every_method_but_a_check_of_health_is_shut(
+    serving: Serving, tokens: Path, given: str
+) -> None:
     metadata, code = CREDENTIALS[given]
     call = pb.Call(model="parrot", instruction="x")
     async with (
@@ -181,9 +183,22 @@ async def test_without_a_known_token_every_method_is_shut(serving: Serving, toke
             models.StreamGenerate(pb.StreamGenerateRequest(call=call), metadata=metadata),
             # Nothing is written: a write to a stream that has just been refused makes grpc.aio forget why.
             models.Pipeline(metadata=metadata),
-            health.Check(health_pb2.HealthCheckRequest(), metadata=metadata),
+            health.Watch(health_pb2.HealthCheckRequest(), metadata=metadata),
         ]
         assert [await each.code() for each in calls] == [code] * len(calls)
+
+
+@pytest.mark.parametrize("given", CREDENTIALS)
+async def test_health_can_be_checked_without_a_token(serving: Serving, tokens: Path, given: str) -> None:
+    async with (
+        serving(token_file=str(tokens)) as server,
+        grpc.aio.insecure_channel(server.listener.address) as channel,
+    ):
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "parrot"):
+            request = health_pb2.HealthCheckRequest(service=service)
+            answer = await health.Check(request, metadata=CREDENTIALS[given][0])
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 async def test_clients_raise_what_the_server_says_of_their_credentials(serving: Serving, tokens: Path) -> None:

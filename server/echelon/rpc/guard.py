@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -37,11 +37,12 @@ class IncidentError(EchelonError):
 
 
 class Guard:
-    """Stands around every method of a listener."""
+    """Stands around every method of a listener; those named in `public`, with their service, want no token."""
 
-    def __init__(self, log: CallLog, tokens: Tokens | None) -> None:
+    def __init__(self, log: CallLog, tokens: Tokens | None, *, public: Sequence[str]) -> None:
         self._log = log
         self._tokens = tokens
+        self._public = public
         self._endless: set[asyncio.Task[Any]] = set()
         self._cutting = False
 
@@ -68,11 +69,13 @@ class Guard:
         return _SINGLE[handler.request_streaming](single, streamed_parse, handler.response_serializer)
 
     def _single(self, method: str, parse: Parse, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+        tokens = self._tokens_for(method)
+
         async def answer(request: Any, context: Context) -> Any:
             started = time.perf_counter()
             try:
-                if self._tokens is not None:
-                    self._tokens.check(context)
+                if tokens is not None:
+                    tokens.check(context)
                 request = parse(request)
                 response = await behaviour(request, context)
             except BaseException as error:  # noqa: BLE001  (nothing may leak; _fail re-raises what is not ours)
@@ -85,14 +88,15 @@ class Guard:
 
     def _streaming(self, method: str, parse: Parse, behaviour: Any, endless: bool) -> Any:
         writes = not inspect.isasyncgenfunction(behaviour)
+        tokens = self._tokens_for(method)
 
         async def answer(request: Any, context: Context) -> None:
             started = time.perf_counter()
             try:
                 if endless:
                     self._remember()
-                if self._tokens is not None:
-                    self._tokens.check(context)
+                if tokens is not None:
+                    tokens.check(context)
                 request = parse(request)
                 if writes:
                     await behaviour(request, context)
@@ -103,6 +107,9 @@ class Guard:
                 await self._fail(method, started, request, context, error)
 
         return answer
+
+    def _tokens_for(self, method: str) -> Tokens | None:
+        return None if method in self._public else self._tokens
 
     def _remember(self) -> None:
         task = asyncio.current_task()

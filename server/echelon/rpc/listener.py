@@ -23,6 +23,8 @@ from echelon.rpc.log import CallLog
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_PUBLIC = ("/grpc.health.v1.Health/Check",)
+"""Orchestrators can send no token. A Watch, which may last for ever, wants one."""
 _MAX_METADATA_BYTES = 16 * 1024
 _LAST_WORD_S = 0.2
 
@@ -35,7 +37,7 @@ class Listener:
         self.config = config
         self.admission = Admission(config.limits)
         self.log = CallLog(config.log_one_in)
-        self.guard = Guard(self.log, Tokens(config.token_file) if config.token_file else None)
+        self.guard = Guard(self.log, Tokens(config.token_file) if config.token_file else None, public=_PUBLIC)
         self._server = grpc.aio.server(options=_options(config))
         self._health = health.aio.HealthServicer()
         self._services: list[str] = []
