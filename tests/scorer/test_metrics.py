@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -32,8 +33,9 @@ from echelon.adapters import (
 )
 from echelon.adapters.errors import AdapterLoadError
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
-from echelon.scorer.metrics.metric import Metric
+from echelon.scorer.metrics.metric import Metric, RatioMetric
 from echelon.scorer.metrics.registry import metric, names
+from echelon.scorer.metrics.shards import Shard
 
 LABELS = ("a", "b", "c")
 SAMPLE_COUNT = 12
@@ -319,6 +321,24 @@ def test_order_does_not_change_a_score_by_one_bit(name: str) -> None:
 
 
 @EVERY_METRIC
+def test_shards_change_no_score_by_one_bit(name: str) -> None:
+    of = built(name)
+    rows = {f"s{at}": of.sample(*sample) for at, sample in enumerate(samples(name))}
+    shards = [Shard(of.id, "all", {sample: rows[sample] for sample in list(rows)[start::3]}) for start in (2, 0, 1)]
+    whole = reduce(Shard.merge, (Shard.decode(shard.encode()) for shard in shards))
+    assert whole.finish(of, rows).hex() == of.finish([*rows.values()]).hex()
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if isinstance(built(name), RatioMetric)])
+def test_the_score_of_a_ratio_is_had_from_its_sums(name: str) -> None:
+    of = built(name)
+    assert isinstance(of, RatioMetric)
+    rows = [of.sample(*sample) for sample in samples(name)]
+    sums = np.array([*rows, np.sum(rows, axis=0)], np.float64)
+    assert of.from_sums(sums) == pytest.approx([*(of.finish([row]) for row in rows), of.finish(rows)])
+
+
+@EVERY_METRIC
 def test_failing_is_never_better_than_any_answer(name: str) -> None:
     of = built(name)
     sign = 1 if of.higher_is_better else -1
@@ -366,6 +386,12 @@ def test_a_part_of_another_kind_is_the_suites_fault(name: str) -> None:
     wrong: Part = Number(1) if built(name).kind is not Kind.NUMBER else Text("1")
     with pytest.raises(InvalidSuiteError, match=f"not {wrong.kind}"):
         built(name).sample(wrong, samples(name)[0][1])
+
+
+def test_ids_are_unique_and_every_metric_says_where_it_comes_from() -> None:
+    metrics = [built(name) for name in HERE]
+    assert len({of.id for of in metrics}) == len(metrics)
+    assert all(vars(type(of))["__doc__"] for of in metrics)
 
 
 def test_ids_name_the_declared_worst() -> None:

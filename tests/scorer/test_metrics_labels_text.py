@@ -209,6 +209,47 @@ def test_a_match_is_what_the_metric_says(name: str, said: str, wanted: str, expe
     assert score(metric(name), texts([said]), [texts([wanted])]) == pytest.approx(expected)
 
 
+OF_TEXT = (
+    "accuracy_contains",
+    "accuracy_contains_official",
+    "accuracy_official",
+    "anls",
+    "bleu1_official",
+    "cider",
+    "exact_match",
+    "micro_f1_official",
+    "rouge1",
+    "rouge_l_plain",
+    "token_f1",
+    "token_f1_official",
+    "wer",
+    "wer_mean",
+)
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+@given(said=st.text(max_size=20), wanted=st.text(max_size=20))
+def test_no_text_is_worse_than_a_failed_sample(name: str, said: str, wanted: str) -> None:
+    of = metric(name)
+    sign = 1 if of.higher_is_better else -1
+    failed, answered = of.worst([Text(wanted)]), of.sample(Text(said), [Text(wanted)])
+    right = of.sample(Text("a right answer it is"), [Text("a right answer it is")])
+    for others in ([], [right]):
+        assert sign * of.finish([failed, *others]) <= sign * of.finish([answered, *others]) + 1e-12
+
+
+@pytest.mark.parametrize("name", ["bleu1", "bleu4"])
+@given(pairs=st.lists(st.tuples(WORDS, WORDS.filter(bool)), min_size=1, max_size=5))
+def test_a_failed_sample_lowers_bleu_like_no_answer_of_the_references_length(
+    name: str, pairs: list[tuple[list[str], list[str]]]
+) -> None:
+    of = metric(name)
+    (said, wanted), *others = [(Text(" ".join(one)), Text(" ".join(other))) for one, other in pairs]
+    short = Text(" ".join(said.value.split()[: len(wanted.value.split())]))
+    rows = [of.sample(each, [reference]) for each, reference in others]
+    assert of.finish([of.worst([wanted]), *rows]) <= of.finish([of.sample(short, [wanted]), *rows]) + 1e-12
+
+
 def test_span_f1_compares_values_not_spelling() -> None:
     said = Json('[{"type": "PER", "text": "Ann"}, ["x", 1]]')
     wanted = Json('[ ["x",1], {"text":"Ann","type":"PER"}, "more" ]')

@@ -99,8 +99,9 @@ class Bleu(RatioMetric):
         return self.sample(prediction, [reference])
 
     def worst(self, references: Sequence[Part]) -> Stats:
+        # All words wrong, and none that would make up for brevity elsewhere.
         count = _count(words(references[0]))
-        return _match_stats(count, count, [0] * self.order)
+        return 0.0, *_match_stats(count, count, [0] * self.order)[1:]
 
     def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
