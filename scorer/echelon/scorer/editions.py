@@ -8,6 +8,8 @@ unsupported or incomplete counts 0 and stays in the denominator.
 2025, arXiv 2505.04620, table 1, for each modality, and then the mean over the suite's modalities:
     S2 = (mean of comprehension + mean of generation) / 2; S3 the same of the gated; S4 their harmonic mean.
 Either way S5 = S4 * gated mean of language / 100.
+
+Unlike the official ranker's, the gate compares raw scores: sigmas saturate, and would make ties of clear defeats.
 """
 
 from __future__ import annotations
@@ -17,7 +19,11 @@ from itertools import pairwise
 from math import fsum
 from typing import NamedTuple, TypeAlias
 
+from echelon.adapters import Composition
 from echelon.scorer.suites.suite import Modality, Paradigm
+
+WITHOUT_SYNERGY = (Composition.DISPATCHER, Composition.AGENT)
+HIGHEST_WITHOUT_SYNERGY = 2
 
 
 class Graded(NamedTuple):
@@ -58,6 +64,11 @@ class Side(NamedTuple):
     gated: list[float]
 
 
+def gate_won(score: float, sota: float, higher_is_better: bool) -> bool:
+    """Whether a score reaches the specialist's; a tie does."""
+    return score >= sota if higher_is_better else score <= sota
+
+
 def synergy(edition: str, tasks: Iterable[Graded]) -> Scores:
     """The scores of a whole suite; the tasks' order does not matter, to the bit."""
     sides: dict[tuple[Modality, Paradigm], Side] = {}
@@ -89,6 +100,18 @@ def highest_level(able: Iterable[Graded], s3: float, s4: float = 0.0, s5: float 
     if len({task.skill for task in found if task.paradigm is not Paradigm.LANGUAGE}) < 2:
         return 1 if found else 0
     return max((k for k, score in ((3, s3), (4, s4), (5, s5)) if score > 0), default=2)
+
+
+def held_back(edition: str, reached: int) -> str:
+    """What the next level needs."""
+    where = "within one modality " if edition == "2025" else ""
+    return (
+        "level 1 needs a task above chance",
+        "level 2 needs tasks of two skills above chance, besides language",
+        "level 3 needs a task of comprehension or generation that reaches its sota",
+        f"level 4 needs such tasks {where}in both comprehension and generation",
+        "level 5 needs a language task that reaches its sota",
+    )[reached]
 
 
 def out_of_order(edition: str, scores: Scores) -> str:

@@ -1,26 +1,34 @@
-"""The levels of General-Level, as pure functions of the tasks' scores; the formulas are those of `editions`.
-
-Unlike the official ranker's, the gate compares raw scores: sigmas saturate, and would make ties of clear defeats.
-"""
+"""The levels that a run's tasks amount to; the formulas are those of `editions`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from echelon.adapters import Composition
-from echelon.scorer.editions import Graded, highest_level, synergy
+from echelon.scorer.editions import (
+    HIGHEST_WITHOUT_SYNERGY,
+    WITHOUT_SYNERGY,
+    Graded,
+    gate_won,
+    held_back,
+    highest_level,
+    synergy,
+)
 from echelon.scorer.results import LevelResult, TaskResult
 from echelon.scorer.sigmas import EDITIONS, Edition, sigma
 
-__all__ = ["EDITIONS", "Edition", "Graded", "gate_won", "graded", "level", "sigma", "synergy"]
-
-WITHOUT_SYNERGY = (Composition.DISPATCHER, Composition.AGENT)
-HIGHEST_WITHOUT_SYNERGY = 2
-
-
-def gate_won(score: float, sota: float, higher_is_better: bool) -> bool:
-    """Whether a score reaches the specialist's; a tie does."""
-    return score >= sota if higher_is_better else score <= sota
+__all__ = [
+    "EDITIONS",
+    "HIGHEST_WITHOUT_SYNERGY",
+    "WITHOUT_SYNERGY",
+    "Edition",
+    "Graded",
+    "gate_won",
+    "graded",
+    "level",
+    "sigma",
+    "synergy",
+]
 
 
 def level(edition: Edition, tasks: Sequence[TaskResult], composition: Composition, scope: str) -> LevelResult:
@@ -72,15 +80,3 @@ def _notes(edition: str, tasks: Sequence[TaskResult], reached: int, composition:
 
 def _tasks(count: int) -> str:
     return "1 task is" if count == 1 else f"{count} tasks are"
-
-
-def held_back(edition: str, reached: int) -> str:
-    """What the next level needs."""
-    where = "within one modality " if edition == "2025" else ""
-    return (
-        "level 1 needs a task above chance",
-        "level 2 needs tasks of two skills above chance, besides language",
-        "level 3 needs a task of comprehension or generation that reaches its sota",
-        f"level 4 needs such tasks {where}in both comprehension and generation",
-        "level 5 needs a language task that reaches its sota",
-    )[reached]

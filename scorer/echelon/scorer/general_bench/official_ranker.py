@@ -16,13 +16,13 @@ from itertools import zip_longest
 from math import exp, inf, isfinite, isnan, tanh
 from typing import TypeAlias
 
+from echelon.scorer.editions import gate_won
 from echelon.scorer.general_bench.catalogue import SHEETS, Entry, plain
 from echelon.scorer.general_bench.findings import Finding, Rule
 from echelon.scorer.general_bench.measures import alike, measure
 from echelon.scorer.general_bench.standings import Standing, named
 from echelon.scorer.general_bench.submissions import Submission
 from echelon.scorer.general_bench.workbooks import Book, Cell, Row, Sheet
-from echelon.scorer.levels import gate_won
 from echelon.scorer.suites.suite import Paradigm
 
 EDITION = "official-2025-07"

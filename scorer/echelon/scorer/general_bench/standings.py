@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from echelon.adapters import Composition
-from echelon.scorer.editions import Graded, group, highest_level, out_of_order, synergy
+from echelon.scorer.editions import (
+    HIGHEST_WITHOUT_SYNERGY,
+    WITHOUT_SYNERGY,
+    Graded,
+    gate_won,
+    group,
+    held_back,
+    highest_level,
+    out_of_order,
+    synergy,
+)
 from echelon.scorer.general_bench.findings import Finding, Rule
 from echelon.scorer.general_bench.submissions import Submission
-from echelon.scorer.levels import HIGHEST_WITHOUT_SYNERGY, WITHOUT_SYNERGY, gate_won, held_back
 from echelon.scorer.scopes import WHOLE, Scope
 from echelon.scorer.sigmas import sigma
 from echelon.scorer.suites.suite import Paradigm

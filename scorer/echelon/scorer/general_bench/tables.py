@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import Any
 
 from echelon.scorer.general_bench.boards import PUBLISHED_EDITION, Seat, among_published, ordered
@@ -13,7 +14,7 @@ from echelon.scorer.general_bench.standings import Levels, Standing
 from echelon.scorer.general_bench.submissions import Submission
 from echelon.scorer.printing import printable
 
-SHOWN = 5
+SHOWN = 3
 """Findings of one kind that the text lists; the JSON has all."""
 
 _SCORES = ("S2", "S3", "S4", "S5")
@@ -66,14 +67,25 @@ def as_text(ranked: Sequence[Ranked], findings: Sequence[Finding], *, compare: b
 
 
 def _details(ranked: Ranked) -> Iterator[str]:
+    """The scores of one model, two editions side by side."""
     submission = ranked.submission
     about = f"{printable(submission.model)}: {submission.supported} of {len(submission.scores)} tasks have a score"
     yield "\n".join([*(standing.headline for standing in ranked.standings), about])
-    for standing in ranked.standings:
-        rows = [("overall", standing.overall), *standing.by_modality.items(), *standing.by_group.items()]
-        table = [(name, *_figures(scores)) for name, scores in rows]
-        notes = [f"{standing.edition}: {note}" for note in standing.notes]
-        yield "\n".join([*_aligned([(f"edition {standing.edition}", *_SCORES), *table]), *notes])
+    for at in range(0, len(ranked.standings), 2):
+        yield "\n".join(_beside([_parts(standing) for standing in ranked.standings[at : at + 2]]))
+    yield "\n".join(f"{standing.edition}: {note}" for standing in ranked.standings for note in standing.notes)
+
+
+def _parts(standing: Standing) -> list[str]:
+    rows = {"overall": standing.overall, **standing.by_modality, **standing.by_group}
+    table = [(name, *_figures(scores)) for name, scores in rows.items()]
+    return _aligned([(f"edition {standing.edition}", *_SCORES), *table])
+
+
+def _beside(tables: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, table)) for table in tables]
+    rows = zip_longest(*tables, fillvalue="")
+    return ["    ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _leaderboards(ranked: Sequence[Ranked]) -> Iterator[str]:
