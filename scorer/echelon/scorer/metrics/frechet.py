@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float64]
 
-FEW = 512
+FEW = 256
 """Dimensions up to which singular values cost next to nothing."""
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LEVELS = 1 << 16
 _COUNT = 1 << 32
 """A row's numbers are (2 * level + truth) * _COUNT + pixels, each exact in a float64."""
+_MISSED = 2 * LEVELS + 1
+"""Stands for what is there and has no level at all."""
 
 
 class _Ranking(Metric):
@@ -24,7 +26,8 @@ class _Ranking(Metric):
 
     An answer is a tensor of scores, uint16 or between 0 and 1, or one number between 0 and 1; its reference a mask of
     the same shape, not 0 where something is, or the number 0 or 1. Scores are rounded to 65536 levels. Without
-    anything there, or nothing but that, the score is NaN.
+    anything there, or nothing but that, the score is NaN. In a failed sample nothing that is there is ever found, and
+    what is not has the highest score.
     """
 
     variant = "@1;pool=task;levels=65536"
@@ -45,19 +48,21 @@ class _Ranking(Metric):
         import numpy as np
 
         wanted = read_reference(_truth, references[0])
-        return _row(np.where(wanted, 0, LEVELS - 1), wanted)
+        return _row(np.where(wanted, _MISSED // 2, LEVELS - 1), wanted)
 
     def finish(self, rows: Sequence[Stats]) -> float:
         import numpy as np
 
-        histogram = np.zeros(2 * LEVELS)
+        histogram = np.zeros(2 * LEVELS + 2)
         for row in rows:
             packed = np.asarray(row, np.float64).astype(np.int64)
             histogram[packed // _COUNT] += packed % _COUNT
-        return self.from_counts(*histogram.reshape(LEVELS, 2)[::-1].cumsum(axis=0).T)
+        missed = histogram[_MISSED]
+        alarms, hits = histogram[: 2 * LEVELS].reshape(LEVELS, 2)[::-1].cumsum(axis=0).T
+        return self.from_counts(alarms, hits, float(hits[-1] + missed))
 
     @abstractmethod
-    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64]) -> float:
+    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64], there: float) -> float:
         """The score of the numbers of pixels at each level or above, from the highest level down."""
 
 
@@ -69,13 +74,13 @@ class AnomalyAveragePrecision(_Ranking):
 
     name = "ap_anomaly"
 
-    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64]) -> float:
+    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64], there: float) -> float:
         import numpy as np
 
-        if not hits[-1]:
+        if not there:
             return nan
         precision = hits / np.maximum(hits + alarms, 1)
-        return float(np.diff(hits, prepend=0.0) @ precision / hits[-1])
+        return float(np.diff(hits, prepend=0.0) @ precision / there)
 
 
 class AreaUnderRoc(_Ranking):
@@ -87,13 +92,13 @@ class AreaUnderRoc(_Ranking):
     name = "auc"
     variant = "/roc@1;pool=task;levels=65536"
 
-    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64]) -> float:
+    def from_counts(self, alarms: NDArray[np.float64], hits: NDArray[np.float64], there: float) -> float:
         import numpy as np
 
-        if not (hits[-1] and alarms[-1]):
+        if not (there and alarms[-1]):
             return nan
         middle = hits - np.diff(hits, prepend=0.0) / 2
-        return float(np.diff(alarms, prepend=0.0) @ middle / (hits[-1] * alarms[-1]))
+        return float(np.diff(alarms, prepend=0.0) @ middle / (there * alarms[-1]))
 
 
 def _levels(part: Part) -> NDArray[np.int64]:
@@ -120,7 +125,7 @@ def _truth(part: Part) -> NDArray[np.bool_]:
 def _row(levels: NDArray[np.int64], truth: NDArray[np.bool_]) -> Stats:
     import numpy as np
 
-    counts = np.bincount((2 * levels + truth).reshape(-1), minlength=2 * LEVELS)
+    counts = np.bincount((2 * levels + truth).reshape(-1))
     (there,) = counts.nonzero()
     row: NDArray[np.float64] = (there * _COUNT + counts[there]).astype(np.float64)
     return row  # type: ignore[return-value]  # an array is a sequence of its numbers

@@ -20,7 +20,7 @@ WINDOW, HOP = 1024, 110
 WARP = 0.65
 """Of the all-pass filter, which makes the frequency axis much like mel at this rate."""
 ORDER = 13
-FLOOR = 1e-10
+FLOOR = 1e-12
 """Of the power, where full scale is 1."""
 
 
@@ -35,7 +35,8 @@ class MelCepstralDistortion(ErrorMetric):
 
     name = "mcd"
     variant = (
-        "/power-spectrum@1;rate=22050;window=hann-1024;hop=110;warp=0.65;order=13;c0=no;alignment=none;pad=silence"
+        "/power-spectrum@1;rate=22050;window=hann-1024;hop=110;floor=-120dB;warp=0.65;order=13;c0=no;"
+        "alignment=none;pad=silence"
     )
     kind = Kind.AUDIO
     unit = "dB"
