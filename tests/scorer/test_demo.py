@@ -38,6 +38,14 @@ def test_each_control_gets_the_verdict_it_must(demo: Demo, control: str, must: i
     assert levels(demo[0][control]) == {"2024": must, "2025": must}
 
 
+def test_nothing_is_certified_that_a_control_does_not_have(demo: Demo) -> None:
+    for control, most in (("chance", 0), ("null", 0), ("noisy", 2), ("dispatcher", 2)):
+        for level in demo[0][control]["levels"]:
+            assert level["certified"]["level"] <= most
+            assert level["possible"]["level"] >= level["level"]
+    assert [level["certified"]["level"] for level in demo[0]["oracle"]["levels"]] == [5, 5]
+
+
 def test_a_dispatcher_ties_with_its_own_specialists_everywhere_and_that_is_no_synergy(demo: Demo) -> None:
     dispatcher = demo[0]["dispatcher"]
     assert all(task["won"] and task["score"] == task["sota"]["score"] for task in dispatcher["tasks"])

@@ -52,14 +52,20 @@ class Shown:
     result: RunResult
 
     @property
-    def levels(self) -> dict[str, int]:
-        """The level in each edition."""
-        return {level.edition: level.level for level in self.result.levels}
+    def levels(self) -> dict[str, tuple[int, int, int]]:
+        """The level in each edition: certified, by the paper's gate, and possible."""
+        found = zip(self.result.levels, self.result.verdicts, strict=True)
+        return {
+            level.edition: (verdict.certified.level, level.level, verdict.possible.level) for level, verdict in found
+        }
 
     @property
     def as_it_must(self) -> bool:
-        """Whether a control got the verdict it must get."""
-        return self.exhibit.must is None or set(self.levels.values()) == {self.exhibit.must}
+        """Whether a control got the verdict it must get, and nothing more was certified."""
+        must = self.exhibit.must
+        return must is None or all(
+            certified <= must == paper <= possible for certified, paper, possible in self.levels.values()
+        )
 
 
 def exhibits(answers: Path) -> tuple[Exhibit, ...]:

@@ -52,31 +52,40 @@ def demo(samples: int, suite_seed: int, as_json: bool, folder: Path) -> None:
     else:
         if samples < CHECKED_FROM:
             click.echo(f"\nWith fewer than {CHECKED_FROM} samples luck decides; no control's verdict is checked.")
-        click.echo(f"\nS2 to S5 are of edition 2025; every run is stored in {folder}.")
+        click.echo("\nLevels: certified / by the paper's gate / possible. S2 to S5: by the gate, of edition 2025.")
+        click.echo(f"Won: tasks above their specialist beyond doubt. Every run is stored in {folder}.")
         click.echo(f"report: {path}\n{monotonic() - started:.0f} s")
     for each in wrong:
-        click.echo(f"the control {each.exhibit.name} must get level {each.exhibit.must}, not {each.levels}", err=True)
+        told = ", ".join(f"{_levels(levels)} in {edition}" for edition, levels in each.levels.items())
+        click.echo(f"the control {each.exhibit.name} must get level {each.exhibit.must}, not {told}", err=True)
     sys.exit(1 if wrong else 0)
 
 
-_ROW = "{:<14} {:>4} {:>4}  {:>6} {:>6} {:>6} {:>6}  {:>5}  {}"
-_HEAD = _ROW.format("model", "2024", "2025", "S2", "S3", "S4", "S5", "won", "")
+_ROW = "{:<14} {:>5} {:>5}  {:>6} {:>6} {:>6} {:>6}  {:>3} {:>6}  {}"
+_HEAD = _ROW.format("model", "2024", "2025", "S2", "S3", "S4", "S5", "won", "≥ sota", "")
 
 
 def _print(shown: Shown) -> None:
+    from echelon.scorer.report import wording
+
     level = shown.result.levels[-1]
-    won = sum(task.won for task in shown.result.tasks)
+    won = dict(wording.task_states(shown.result)).get("won", 0)
     scores = [f"{value:.2f}" for value in (level.s2, level.s3, level.s4, level.s5)]
     note = shown.exhibit.about if level.synergy_counts else f"{shown.exhibit.about} (not synergy)"
     click.echo(
         _ROW.format(
             shown.exhibit.name,
-            *(f"L{number}" if number else "none" for number in shown.levels.values()),
+            *map(_levels, shown.levels.values()),
             *scores,
-            f"{won}/{len(shown.result.tasks)}",
+            won,
+            wording.tasks_at_sota(shown.result),
             note,
         )
     )
+
+
+def _levels(levels: tuple[int, int, int]) -> str:
+    return "/".join(str(level) if level else "–" for level in levels)
 
 
 def _quiet(shown: Shown) -> None:

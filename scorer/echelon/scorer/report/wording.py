@@ -185,8 +185,8 @@ def states(task: TaskResult) -> tuple[tuple[str, int], ...]:
     return tuple([*occurred, ("not asked", rest)] if rest > 0 else occurred)
 
 
-def tasks_won(result: RunResult) -> int:
-    """How many tasks reach their sota."""
+def tasks_at_sota(result: RunResult) -> int:
+    """How many tasks reach their sota by the paper's gate."""
     return sum(task.won for task in result.tasks)
 
 
