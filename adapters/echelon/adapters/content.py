@@ -268,6 +268,14 @@ class Mask(Part):
         height, width = values.shape
         return cls(height, width, decode.to_png(values.astype("uint8")), labels=tuple(labels), name=name)
 
+    def check_run_lengths(self) -> None:
+        """InvalidInputError unless the run lengths are those of a mask of this size."""
+        if min(self.run_lengths, default=0) < 0 or sum(self.run_lengths) != self.height * self.width:
+            raise InvalidInputError(
+                f"the run lengths of the mask do not add up to {self.height}x{self.width}",
+                violations=(("mask.run_lengths", f"must be 0 or more, {self.height * self.width} together"),),
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Box:

@@ -100,8 +100,7 @@ def mask(part: Mask) -> NDArray[np.uint8]:
                 f"the mask says {part.height}x{part.width}, its PNG is {'x'.join(map(str, values.shape))}"
             )
         return values
-    if min(part.run_lengths, default=0) < 0 or sum(part.run_lengths) != part.height * part.width:
-        raise InvalidInputError(f"the run lengths of the mask do not add up to {part.height}x{part.width}")
+    part.check_run_lengths()
     bits = np.arange(len(part.run_lengths), dtype=np.uint8) % 2
     return np.repeat(bits, part.run_lengths).reshape(part.width, part.height).T
 

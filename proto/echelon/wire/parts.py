@@ -169,7 +169,7 @@ def _mask(part: Mask, message: pb.Part) -> None:
     if part.png:
         message.mask.png = part.png
     else:
-        _expect(sum(part.run_lengths), part.height * part.width, "mask.run_lengths", "pixels")
+        part.check_run_lengths()
         message.mask.run_lengths.counts.extend(part.run_lengths)
 
 
@@ -268,10 +268,10 @@ def _from_mesh(m: pb.Mesh, role: Role, name: str) -> Mesh:
 
 
 def _from_mask(m: pb.Mask, role: Role, name: str) -> Mask:
-    counts = tuple(m.run_lengths.counts)
-    if not m.png:
-        _expect(sum(counts), m.height * m.width, "mask.run_lengths", "pixels")
-    return Mask(m.height, m.width, m.png, counts, tuple(m.labels), role=role, name=name)
+    mask = Mask(m.height, m.width, m.png, tuple(m.run_lengths.counts), tuple(m.labels), role=role, name=name)
+    if not mask.png:
+        mask.check_run_lengths()
+    return mask
 
 
 def _from_boxes(m: pb.Boxes, role: Role, name: str) -> Boxes:
@@ -310,11 +310,11 @@ def _tensor_bytes(data_type: str, shape: tuple[int, ...]) -> int:
     return math.prod(shape) * ITEM_BYTES[data_type]
 
 
-def _expect(got: int, expected: int, field: str, unit: str = "bytes") -> None:
+def _expect(got: int, expected: int, field: str) -> None:
     if got != expected:
         raise InvalidInputError(
-            f"{field} has {got} {unit}, its declared shape takes {expected}",
-            violations=((field, f"must be {expected} {unit}"),),
+            f"{field} has {got} bytes, its declared shape takes {expected}",
+            violations=((field, f"must be {expected} bytes"),),
         )
 
 
