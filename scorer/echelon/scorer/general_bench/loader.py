@@ -125,6 +125,7 @@ class GeneralBench:
             digest=self._digest(),
             title="General-Bench",
             description=f"{count} of {len(self.tasks)} tasks can be asked here.",
+            closed=all(scanned.task.not_computed == CLOSED for scanned in self._scanned.values()),
         )
 
     def entry(self, task: Task) -> Entry:

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from echelon.adapters import Kind, Mask, Part, Tensor
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.suites.lines import (
@@ -18,6 +20,7 @@ from echelon.scorer.suites.lines import (
     BoxLine,
     ChoiceLine,
     ImageLine,
+    JsonLine,
     MaskLine,
     NumberLine,
     PartLine,
@@ -217,6 +220,10 @@ def _tensor(value: Any, finder: Finder) -> Line:
     return lines[suffix](finder.find(value))
 
 
+def _json(value: Any, finder: Finder) -> Line:
+    return JsonLine(value=msgspec.Raw(msgspec.json.encode(value)))
+
+
 _FORMS: Mapping[Kind, Callable[[Any, Finder], Line]] = MappingProxyType(
     {
         Kind.TEXT: _text,
@@ -229,6 +236,7 @@ _FORMS: Mapping[Kind, Callable[[Any, Finder], Line]] = MappingProxyType(
         Kind.MASK: _mask,
         Kind.BOXES: _boxes,
         Kind.TENSOR: _tensor,
+        Kind.JSON: _json,
     }
 )
 _MEDIA: Mapping[str, Callable[[str, str], Line]] = MappingProxyType(
