@@ -31,11 +31,14 @@ BOUNDS = {
 EXEMPT = {
     # Ids of calls that are not under way are ignored, so any number will do.
     "echelon.v1.PipelineRequest.cancel_ids items",
+    # They have no sign, and together must be the number of pixels: a rule for each would hold up the server's loop.
+    "echelon.v1.RunLengths.counts items",
 }
 SCALARS = {
     FieldDescriptor.TYPE_STRING: ("string", "string"),
     FieldDescriptor.TYPE_BYTES: ("bytes", "bytes"),
     FieldDescriptor.TYPE_INT32: ("int", "int32"),
+    FieldDescriptor.TYPE_UINT32: ("int", "uint32"),
     FieldDescriptor.TYPE_INT64: ("int", "int64"),
     FieldDescriptor.TYPE_DOUBLE: ("double", "double"),
     FieldDescriptor.TYPE_FLOAT: ("double", "float"),
