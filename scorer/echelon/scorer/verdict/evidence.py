@@ -126,14 +126,16 @@ def is_mean(metric: Metric) -> bool:
 
 
 def paired(model: Evidence, reference: Evidence) -> Evidence:
-    """What the same samples say of the difference between two models' scores."""
-    return Evidence(
-        gains=model.gains - reference.gains,
-        sizes=model.sizes,
-        floor=model.floor - reference.ceiling,
-        ceiling=model.ceiling - reference.floor,
-        largest=model.largest,
-    )
+    """What the same samples say of the difference between two models' scores.
+
+    If neither were better, a cluster could as well have gone the other way round: the worst that could have come is the
+    largest difference seen, in whichever direction.
+    """
+    import numpy as np
+
+    gains = model.gains - reference.gains
+    most = float(np.abs(gains).max())
+    return Evidence(gains, model.sizes, floor=-most, ceiling=most, largest=model.largest)
 
 
 def _sign(metric: Metric) -> float:
