@@ -49,7 +49,7 @@ class Fault(StrEnum):
     LANGUAGE_RMSE = "of language's RMSE only the submitted value is mapped, not the sota; a missing one counts as 0"
     FRACTIONS = "fractions are compared with percent"
     SATURATION = "the gate compares mapped values, which are all 100 from some point on"
-    MS_SSIM = "an MS-SSIM of 0 counts 0; the published tables have 50"
+    MS_SSIM = "an MS-SSIM of 0 counts 0, in the published tables 50"
     NO_SOTA = "a missing sota of a mapped metric counts as 0, so that any value wins"
     NEGATIVE = "negative means go into S4, which can then exceed S3"
     EPSILON = "1e-6 in the denominator of S4"

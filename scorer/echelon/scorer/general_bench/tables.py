@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import zip_longest
+from textwrap import fill
 from typing import Any
 
 from echelon.scorer.general_bench.boards import PUBLISHED_EDITION, Seat, among_published, ordered
@@ -16,6 +17,7 @@ from echelon.scorer.printing import printable
 
 SHOWN = 3
 """Findings of one kind that the text lists; the JSON has all."""
+WIDTH = 100
 
 _SCORES = ("S2", "S3", "S4", "S5")
 
@@ -149,11 +151,15 @@ def _reported(findings: Iterable[Finding]) -> str:
     for (file, model, rule), group in groups.items():
         about = f"{file}, {model}" if model else file
         lines.append(f"{printable(about)}: {rule}")
-        lines += [f"  {_place(finding)}{printable(finding.message)}" for finding in group[:SHOWN]]
+        lines += [_wrapped(f"{_place(finding)}{printable(finding.message)}") for finding in group[:SHOWN]]
         if len(group) > SHOWN:
             lines.append(f"  and {len(group) - SHOWN} more; --json lists all")
     total = sum(map(len, groups.values()))
     return "\n".join([f"{total} finding{'s' if total != 1 else ''}", *lines]) if total else "No findings"
+
+
+def _wrapped(text: str) -> str:
+    return fill(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def _place(finding: Finding) -> str:
