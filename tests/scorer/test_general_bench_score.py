@@ -258,21 +258,26 @@ def test_a_model_that_says_nothing_wins_nothing(bench: Path, controls: str, eche
     assert ran.code == 3
     tasks = ran.tasks
     assert not any(task["won"] for task in tasks.values())
-    for name in ("nlp-legal-ner", "nlp-history-question-answering", "audio-comprehension-accent-classification"):
+    for name in ("nlp-legal-ner", "nlp-history-question-answering"):
         assert tasks[name]["score"] == 0
-    # It names the first option whatever it is asked.
-    assert tasks["nlp-commonsense-reasoning"]["score"] == 0.5
+    # It names the first label whatever it is asked.
+    for name in ("nlp-commonsense-reasoning", "audio-comprehension-accent-classification"):
+        assert tasks[name]["score"] == tasks[name]["chance"] == 0.5
 
 
 def test_a_closed_set_is_asked_and_submitted(controls: str, tmp_path: Path, echelon: Echelon) -> None:
     closed = make_bench(tmp_path / "closed", closed=True)
-    ran = echelon("run", closed, "--model", f"{controls}/oracle", "--json", "--quiet")
+    tasks = ("--task", "nlp-legal-ner", "--task", "3d-generation-3d-point-cloud-completion")
+    ran = echelon("run", closed, "--model", f"{controls}/oracle", "--json", "--quiet", *tasks)
     assert ran.code == 0, ran.err
     assert {task["not_computed"] for task in ran.tasks.values()} == {"closed: no references"}
     assert echelon("export", "--predictions", "out").code == 0
-    submitted = json.loads((tmp_path / "out/audio/comprehension/AccentClassification/prediction.json").read_text())
-    assert submitted["task"] == "Accent Classification"
-    assert submitted["data"][0] == {"id": 0, "prediction": "scottish"}
+    submitted = json.loads((tmp_path / "out/nlp/Legal-NER/prediction.json").read_text())
+    assert (submitted["task"], submitted["type"]) == ("Legal NER", "ner")
+    assert submitted["data"][0] == {"id": 0, "prediction": "ann<p>bob0"}
+    # Whoever has the references can score it.
+    scored = echelon("score", tmp_path / "bench", "--predictions", "out", "--json").tasks
+    assert scored["nlp-legal-ner"]["score"] == scored["3d-generation-3d-point-cloud-completion"]["score"] + 1 == 1.0
 
 
 def predict(root: Path, folder: str, content: object) -> Path:

@@ -25,8 +25,8 @@ VERSION = 1
 MAX_PROMPT = 65536
 _ANSWER_NAMES = ("answer", "text", "label", "caption", "response", "reference", "prediction", "target")
 _PROMPT_NAMES = ("prompt", "question", "instruction")
-_FOLDER_NAMES = ("video_folder", "pred_dir", "frame_dir")
-_HIDDEN = ("id", "output", "gt_dir", "answer", "reference", "label")
+_HIDDEN = ("gt_dir", "pred_dir")
+"""Fields of inputs that no model may see: what is right, and what another model made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,20 @@ class Form:
     ask: Callable[[Item, Finder], Question]
     answers: Callable[[Item], list[Any]]
     is_choice: bool = False
+    labels: tuple[str, ...] = ()
 
 
-def form_of(document: Document) -> Form:
-    """The form of a document's items."""
+def form_of(task: str, document: Document) -> Form:
+    """The form of the items of a task."""
+    if task in _BY_TASK:
+        return _BY_TASK[task]
     told = document.said("type")
     if key(told) in _FORMS:
         return _FORMS[key(told)]
     if isinstance(document.header.get("intent_label"), dict):
         return _intents(document.header["intent_label"])
+    if document.items and "video_path" in document.items[0]:
+        return _TUBES
     return _OPEN
 
 
@@ -175,26 +180,30 @@ def _filled_prompt(item: Item, finder: Finder) -> Question:
 
 def _media_question(item: Item, finder: Finder) -> Question:
     """Whatever the input holds: media by their suffix, folders of frames, options, and other fields as text."""
-    inputs = _value(item, "input", None)
+    inputs = _value(item, "input")
     if isinstance(inputs, str):
         inputs = {"file" if is_medium(inputs) else "prompt": inputs}
     if not isinstance(inputs, Mapping):
-        inputs = {name: value for name, value in item.items() if name not in _HIDDEN}
+        raise InvalidSuiteError(f"'input' is {type(inputs).__name__}, not an object or a text")
     prompt_name = next((name for name in _PROMPT_NAMES if isinstance(inputs.get(name), str)), None)
-    shown = [(name, value) for name, value in inputs.items() if name != prompt_name and value not in (None, "", [])]
-    parts = tuple(line for name, value in shown for line in _input_lines(name, value, finder))
+    shown = [(name, value) for name, value in inputs.items() if name not in (prompt_name, *_HIDDEN)]
+    parts = tuple(
+        line for name, value in shown if value not in (None, "", []) for line in _input_lines(name, value, finder)
+    )
+    if not parts and prompt_name is None:
+        raise InvalidSuiteError("the input holds nothing to ask with")
     return Question({"prompt": inputs[prompt_name]} if prompt_name else {}, parts)
 
 
 def _input_lines(name: str, value: Any, finder: Finder) -> Iterator[Line]:
     if is_medium(value):
-        yield media_line(value, finder, part_name=name)
+        yield media_line(value, finder, part_name=name[:64])
     elif isinstance(value, list) and value and all(map(is_medium, value)):
         if "video" in name:
-            yield frames_line(tuple(value), finder, part_name=name)
+            yield frames_line(tuple(value), finder, part_name=name[:64])
         else:
-            yield from (media_line(each, finder, part_name=name) for each in value)
-    elif name in _FOLDER_NAMES and isinstance(value, str):
+            yield from (media_line(each, finder, part_name=name[:64]) for each in value)
+    elif name == "video_folder" and isinstance(value, str):
         yield frames_line(finder.find_folder(value), finder, part_name=name)
     elif name == "options":
         yield TextLine(_lettered(value), name=name)
@@ -203,24 +212,64 @@ def _input_lines(name: str, value: Any, finder: Finder) -> Iterator[Line]:
 
 
 def _media_answers(item: Item) -> list[Any]:
-    output = _given(item, "output")
+    """What the output holds, of several fields the one that is an answer; a list of texts is alternatives."""
+    output = _given(item, "output", "input.gt_dir")
     if isinstance(output, Mapping):
         known = next((output[name] for name in _ANSWER_NAMES if name in output), None)
         output = known if known is not None else next(iter(output.values())) if len(output) == 1 else output
-    elif output is None:
-        output = _given(item, "trajectory")
     return [] if output in (None, "", [], {}) else [output]
 
 
+def _yes_or_no(item: Item) -> list[Any]:
+    """Sounds are or are not there: 1 and 0 are the words that the prompt asks for."""
+    return [("No", "Yes")[answer] if answer in (0, 1) else answer for answer in _media_answers(item)]
+
+
 def _intents(header: Mapping[str, Any]) -> Form:
-    """Intents are three words, of which the header lists what each may be."""
-    choices = "\n".join(f"{name}: {', '.join(map(str, words))}" for name, words in header.items())
+    """Intents are three words, or their numbers; the header lists what each may be."""
+    codes = [words if isinstance(words, Mapping) else {} for words in header.values()]
+    listed = [[word for word in words if not word[:1].isdigit()] or list(words.values()) for words in codes]
+    choices = "\n".join(f"{name}: {', '.join(map(str, words))}" for name, words in zip(header, listed, strict=True))
 
     def ask(item: Item, finder: Finder) -> Question:
         question = _media_question(item, finder)
         return Question(question.fields, (*question.parts, TextLine(choices, name="intent_label")))
 
-    return Form(PROMPT, ask, _media_answers)
+    def word(code: str, words: Mapping[str, Any]) -> str:
+        return str(words.get(code, code)) if code[:1].isdigit() else code
+
+    def answers(item: Item) -> list[Any]:
+        return [
+            " ".join(word(code, words) for code, words in zip(str(answer).split(), codes, strict=False))
+            for answer in _media_answers(item)
+        ]
+
+    return Form(PROMPT, ask, answers)
+
+
+def _tube_question(item: Item, finder: Finder) -> Question:
+    video = media_line(str(_value(item, "video_path")), finder, part_name="video")
+    return Question({"prompt": str(_value(item, "caption"))}, (video,))
+
+
+def _tube(item: Item) -> list[Any]:
+    """Boxes by frame from 0: a list begins at the tube's first frame, counted from 1; a mapping counts from 0."""
+    boxes, start, end = (_given(item, name) for name in ("trajectory", "tube_start_frame", "tube_end_frame"))
+    if isinstance(boxes, list) and isinstance(start, int):
+        return [{str(start - 1 + n): {"bbox": box} for n, box in enumerate(boxes)}]
+    if isinstance(boxes, Mapping):
+        inside = {frame: box for frame, box in boxes.items() if (start or 0) <= int(frame) < (end or len(boxes))}
+        return [inside] if inside else []
+    return []
+
+
+def _letters(item: Item) -> list[Any]:
+    """The letters of the right options, which may stand there in full."""
+    options = _options(_value(item, "input.options", ()))
+    return [
+        string.ascii_uppercase[options.index(answer)] if answer in options and len(str(answer)) > 1 else answer
+        for answer in _one("output.answer")(item)
+    ]
 
 
 _TEXT = _Field("text", "input.text")
@@ -229,7 +278,7 @@ _TYPES: Mapping[str, Form] = {
     "MultipleChoiceQA": Form(
         "Answer the question with the letter of the right option.",
         _fields(_QUESTION, _Field("options", "input.options", _lettered)),
-        _one("output.answer"),
+        _letters,
         is_choice=True,
     ),
     "OpenQA": Form(
@@ -332,3 +381,7 @@ _FORMS: Mapping[str, Form] = MappingProxyType(
     }
 )
 _OPEN = Form(PROMPT, _media_question, _media_answers)
+_TUBES = Form(PROMPT, _tube_question, _tube)
+_BY_TASK: Mapping[str, Form] = MappingProxyType(
+    {"Bird Sound Detection": Form(PROMPT, _media_question, _yes_or_no, labels=("Yes", "No"))}
+)

@@ -10,25 +10,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from echelon.adapters import Kind, Part
+from echelon.adapters import Part
 from echelon.adapters.settings import nearest
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
-from echelon.scorer.extract import EXTRACTORS
 from echelon.scorer.general_bench import archives, official
 from echelon.scorer.general_bench.annotations import Document, Item, item_ids, read_document
 from echelon.scorer.general_bench.catalogue import Entry, catalogue
-from echelon.scorer.general_bench.items import MAX_PROMPT, Form, Question, form_of, option_letters
+from echelon.scorer.general_bench.items import MAX_PROMPT, Form, Question, form_of
 from echelon.scorer.general_bench.layout import Place, TaskFolder, is_tree, place_of, read_tree
-from echelon.scorer.general_bench.mapping import absent_task, letters_chance, reading_of, sota_of, task_id, task_of
+from echelon.scorer.general_bench.mapping import absent_task, labels_of, reading_of, sota_of, task_id, task_of
 from echelon.scorer.general_bench.naming import key, near_misses
+from echelon.scorer.general_bench.references import reference_lines, shown_lines
 from echelon.scorer.general_bench.settings import SETTINGS, read_ids, read_settings
 from echelon.scorer.general_bench.task_media import TaskMedia
-from echelon.scorer.general_bench.values import Line, line_of
-from echelon.scorer.reading import folded, terms_of
+from echelon.scorer.general_bench.values import Line
 from echelon.scorer.results import Sota
 from echelon.scorer.suites.digests import cluster_of
 from echelon.scorer.suites.instructions import Instruction
-from echelon.scorer.suites.lines import ChoiceLine
 from echelon.scorer.suites.suite import Sample, SuiteInfo, Task
 
 NAME = "general-bench"
@@ -60,7 +58,23 @@ class _Scanned:
 
     task: Task
     form: Form
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+    compares_prompts: bool = False
+
+    def question(self, item: Item, media: TaskMedia) -> Question:
+        """What an item asks; one without a prompt asks for the task by its name."""
+        asked = self.form.ask(item, media)
+        question = replace(asked, fields={"prompt": self.task.title, **asked.fields})
+        if len(question.fields["prompt"]) > MAX_PROMPT:
+            raise InvalidSuiteError(f"the prompt has more than {MAX_PROMPT} characters")
+        return question
+
+    def references(self, item: Item, media: TaskMedia) -> tuple[Line, ...]:
+        """What the metric compares answers with; none in a closed set."""
+        answers = self.form.answers(item)
+        if self.compares_prompts:
+            return shown_lines(answers, self.question(item, media).fields["prompt"], media)
+        return reference_lines(answers, self.task, media) if answers else ()
 
 
 class GeneralBench:
@@ -248,17 +262,22 @@ class GeneralBench:
         self._check_name(document.said("task"), present)
         ids = item_ids(path, document.items)
         items = self._meant(path, task_id(entry), dict(zip(ids, document.items, strict=True)))
-        form, media = form_of(document), TaskMedia(present.media, present.folder.name)
-        faults = _faults(items, lambda item: _question(form, item, media, entry.task))
+        media = TaskMedia(present.media, present.folder.name)
+        scanned = self._asked(entry, document, items)
+        faults = _faults(items, lambda item: scanned.question(item, media))
         if faults:
             raise InvalidSuiteError(f"{path}: {faults}")
-        letters = [option_letters(item) for item in items.values()] if form.is_choice else []
+        unscored = scanned.task.not_computed or _unscored(scanned, items, media)
+        return replace(scanned, task=replace(scanned.task, not_computed=unscored), ids=tuple(items))
+
+    def _asked(self, entry: Entry, document: Document, items: Mapping[str, Item]) -> _Scanned:
+        """How the items of an entry's task are asked and measured."""
+        form = form_of(entry.task, document)
+        labels = labels_of(entry, form, items.values())
+        reading = reading_of(entry, labels)
         if self.official:
             form, reading = official.form_of(form, document), official.reading_of(entry, document)
-        else:
-            reading = reading_of(entry, letters_chance([len(each) for each in letters]))
-        task = task_of(entry, form, reading, max(letters, key=len, default=()))
-        return _Scanned(replace(task, not_computed=self._unscored(task, form, items, media)), form, tuple(items))
+        return _Scanned(task_of(entry, form, reading, labels), form, compares_prompts=reading.compares_prompts)
 
     def _check_name(self, said: str, present: _Present) -> None:
         """Refuse an annotation that says it is of another task than its folder is."""
@@ -279,15 +298,6 @@ class GeneralBench:
         if unknown:
             raise InvalidSuiteError(f"{self._settings.ids}: {path} has no item {', '.join(unknown[:_TOLD])}")
         return {sample: item for sample, item in items.items() if sample in self._chosen[task]}
-
-    def _unscored(self, task: Task, form: Form, items: Mapping[str, Item], media: TaskMedia) -> str:
-        """Why the task has no score, empty where it has one."""
-        without = sum(not form.answers(item) for item in items.values())
-        if without == len(items):
-            return CLOSED
-        if without:
-            return f"{without} of {len(items)} items have no reference"
-        return task.not_computed or _faults(items, lambda item: _references(form, item, task, media))
 
     def _digest(self) -> str:
         lines = [line for task, scanned in self._scanned.items() for line in self._digest_lines(task, scanned)]
@@ -335,6 +345,18 @@ def _task_name(annotation: Path) -> str:
         return ""
 
 
+def _unscored(scanned: _Scanned, items: Mapping[str, Item], media: TaskMedia) -> str:
+    """Why a task has no score, empty where it has one."""
+    if scanned.compares_prompts:
+        return _faults(items, lambda item: scanned.references(item, media))
+    without = sum(not scanned.form.answers(item) for item in items.values())
+    if without == len(items):
+        return CLOSED
+    if without:
+        return f"{without} of {len(items)} items have no reference"
+    return _faults(items, lambda item: scanned.references(item, media))
+
+
 def _faults(items: Mapping[str, Item], read: Callable[[Item], object]) -> str:
     """What `read` has against the items, empty for nothing."""
     faults = []
@@ -349,32 +371,10 @@ def _faults(items: Mapping[str, Item], read: Callable[[Item], object]) -> str:
     return f"{len(faults)} of {len(items)} items cannot be read: {'; '.join(faults[:_TOLD])}{more}"
 
 
-def _question(form: Form, item: Item, media: TaskMedia, title: str) -> Question:
-    asked = form.ask(item, media)
-    question = replace(asked, fields={"prompt": title, **asked.fields})
-    if len(question.fields["prompt"]) > MAX_PROMPT:
-        raise InvalidSuiteError(f"the prompt has more than {MAX_PROMPT} characters")
-    return question
-
-
-def _references(form: Form, item: Item, task: Task, media: TaskMedia) -> tuple[Line, ...]:
-    return tuple(reference_line(answer, task, media) for answer in form.answers(item))
-
-
-def reference_line(answer: object, task: Task, media: TaskMedia) -> Line:
-    """An acceptable answer as the task's metric takes it."""
-    if task.extractor == "terms":
-        labels = [folded(str(each)) for each in answer] if isinstance(answer, list) else terms_of(str(answer))
-        return ChoiceLine(tuple(dict.fromkeys(filter(None, labels))))
-    if task.extractor == "term":
-        return line_of(folded(str(answer)), Kind.CHOICE, media)
-    return line_of(answer, EXTRACTORS[task.extractor].kind, media)
-
-
 def _sample(sample: str, item: Item, scanned: _Scanned, instruction: Instruction, media: TaskMedia) -> Sample:
-    question = _question(scanned.form, item, media, scanned.task.title)
+    question = scanned.question(item, media)
     parts: tuple[Part, ...] = tuple(line.read(media) for line in question.parts)
-    lines = () if scanned.task.not_computed else _references(scanned.form, item, scanned.task, media)
+    lines = () if scanned.task.not_computed else scanned.references(item, media)
     return Sample(
         id=sample,
         instruction=instruction.fill(question.fields),

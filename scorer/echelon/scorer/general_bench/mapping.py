@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
@@ -12,17 +12,21 @@ from types import MappingProxyType
 from echelon.adapters import Kind
 from echelon.scorer.errors import InvalidSuiteError, NotComputedError, UnknownNameError
 from echelon.scorer.extract import EXTRACTORS
+from echelon.scorer.general_bench.annotations import Item
 from echelon.scorer.general_bench.catalogue import Entry
-from echelon.scorer.general_bench.items import PROMPT, VERSION, Form
+from echelon.scorer.general_bench.items import PROMPT, VERSION, Form, option_letters
 from echelon.scorer.general_bench.measures import measure
 from echelon.scorer.metrics.metric import Metric
 from echelon.scorer.metrics.registry import metric
 from echelon.scorer.metrics.spellings import canonical
+from echelon.scorer.reading import folded
 from echelon.scorer.results import Sota
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
 
 WORST_IN_SOTAS = 100
 """What a failed sample counts where the metric has no worst value: so many times the sota."""
+MAX_LABELS = 4096
+MAX_LABEL = 256
 SOURCE = "General-Bench's published figure"
 
 _READ_AS: Mapping[Kind, str] = MappingProxyType(
@@ -60,6 +64,14 @@ _SETS = frozenset({"micro_f1"})
 
 
 @dataclass(frozen=True, slots=True)
+class Labels:
+    """What answers are chosen from, empty where that is open, and the chance of guessing right."""
+
+    names: tuple[str, ...] = ()
+    chance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What an answer is turned into, how, and why it is not measured (empty where it is)."""
 
@@ -69,10 +81,40 @@ class Reading:
     worst: float | None
     chance: float
     problem: str
+    compares_prompts: bool = False
+    """Whether references are prompts or examples, and not what would be right."""
 
 
-def task_of(entry: Entry, form: Form, reading: Reading, letters: tuple[str, ...]) -> Task:
-    """The task of a catalogue's entry, whose answers may be one of `letters`."""
+def labels_of(entry: Entry, form: Form, items: Collection[Item]) -> Labels:
+    """What the answers of a task are chosen from: letters of options, or what the annotation's answers are.
+
+    The latter is what the official code offers to models of sound, and to no others.
+    """
+    if form.is_choice:
+        letters = [option_letters(item) for item in items]
+        return Labels(max(letters, key=len), sum(1 / max(1, len(each)) for each in letters) / len(letters))
+    words = form.labels or (_words(form, items) if _is_closed_vocabulary(entry) else ())
+    if not 2 <= len(words) <= MAX_LABELS or max(map(len, words)) > MAX_LABEL:
+        return Labels()
+    return Labels(words, 1 / len(words))
+
+
+def _is_closed_vocabulary(entry: Entry) -> bool:
+    sound = (entry.modality, entry.paradigm) == (Modality.AUDIO, Paradigm.COMPREHENSION)
+    return sound and _metric_name(entry) == "accuracy"
+
+
+def _words(form: Form, items: Collection[Item]) -> tuple[str, ...]:
+    words: dict[str, str] = {}
+    for item in items:
+        for answer in form.answers(item):
+            for word in answer if isinstance(answer, list) else [answer]:
+                words.setdefault(folded(str(word)), str(word).strip())
+    return tuple(sorted(words.values()))
+
+
+def task_of(entry: Entry, form: Form, reading: Reading, labels: Labels) -> Task:
+    """The task of a catalogue's entry."""
     return Task(
         id=task_id(entry),
         title=entry.task,
@@ -84,7 +126,7 @@ def task_of(entry: Entry, form: Form, reading: Reading, letters: tuple[str, ...]
         extractor=reading.extractor,
         metric=reading.metric,
         chance=reading.chance,
-        labels=letters,
+        labels=labels.names,
         worst=reading.worst,
         instruction_version=VERSION,
         not_computed=reading.problem,
@@ -108,11 +150,8 @@ def absent_task(entry: Entry, problem: str) -> Task:
     )
 
 
-def reading_of(entry: Entry, letters: float, name: str = "") -> Reading:
-    """How answers of an entry's task are read and measured, with the metric `name` where it is not the sheet's.
-
-    `letters` is the chance of guessing right where answers are letters of options, else 0.
-    """
+def reading_of(entry: Entry, labels: Labels = Labels(), name: str = "") -> Reading:
+    """How answers of an entry's task are read and measured, with the metric `name` where it is not the sheet's."""
     name = name or _metric_name(entry)
     told = measure(entry.metric)
     worst = None if told.higher_is_better or not entry.sota else WORST_IN_SOTAS * entry.sota
@@ -123,9 +162,12 @@ def reading_of(entry: Entry, letters: float, name: str = "") -> Reading:
         kind = generated or Kind.TEXT
         return Reading(name, kind, _READ_AS[kind], worst, 0.0, f"{entry.metric}: {error}")
     kind = generated or measured.kind
-    extractor = "label" if letters else "terms" if name in _SETS else _READ_AS.get(kind, kind.value)
-    chance = letters or _blind(measured, worst)
-    return Reading(name, kind, extractor, worst, chance, _misfit(entry, measured, kind, extractor))
+    extractor = _READ_AS.get(kind, kind.value)
+    if kind is Kind.CHOICE and (labels.names or name in _SETS):
+        extractor = "terms" if name in _SETS else "label"
+    chance = labels.chance if extractor == "label" else _blind(measured, worst)
+    problem = _misfit(entry, measured, kind, extractor)
+    return Reading(name, kind, extractor, worst, chance, problem, not measured.references_are_answers)
 
 
 def _metric_name(entry: Entry) -> str:
@@ -133,7 +175,7 @@ def _metric_name(entry: Entry) -> str:
 
 
 def _misfit(entry: Entry, measured: Metric, kind: Kind, extractor: str) -> str:
-    if measured.kind is not kind:
+    if not measured.takes(kind):
         return f"{entry.metric}: the metric takes {measured.kind}, and nothing makes that of an answer of {kind}"
     if extractor not in EXTRACTORS:
         return f"{entry.metric}: nothing takes a {kind} from an answer"
@@ -164,8 +206,3 @@ def _slug(name: str) -> str:
     plain = re.sub(r"\([^)]*(?:\?\?|[\u3400-\u9fff])[^)]*\)", "", unicodedata.normalize("NFKC", name))
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", plain)
     return "-".join(re.findall(r"[a-z0-9]+", spaced.casefold()))
-
-
-def letters_chance(counts: Sequence[int]) -> float:
-    """The chance of guessing the right option, over items with so many options each."""
-    return sum(1 / count for count in counts if count) / len(counts) if counts else 0.0

@@ -80,8 +80,8 @@ def form_of(form: Form, document: Document) -> Form:
 def reading_of(entry: Entry, document: Document) -> mapping.Reading:
     """How the official evaluator measures a document's task."""
     if entry.modality is not Modality.LANGUAGE:
-        return replace(mapping.reading_of(entry, 0.0), problem=UNAVAILABLE)
-    return mapping.reading_of(entry, 0.0, chosen(document).metric)
+        return replace(mapping.reading_of(entry), problem=UNAVAILABLE)
+    return mapping.reading_of(entry, name=chosen(document).metric)
 
 
 def conversion_fault(entry: Entry, document: Document) -> str:

@@ -69,6 +69,20 @@ class RunLengthsLine(PartLine, tag="run_lengths", frozen=True):
         return Mask(self.height, self.width, run_lengths=counts, name=self.name, role=self.role)
 
 
+class MasksLine(PartLine, tag="masks", frozen=True):
+    """The masks of a video's frames, in their order, as a tensor of 0 and 1, (frames, height, width)."""
+
+    masks: tuple[RunLengthsLine, ...]
+
+    def read(self, media: MediaFolder) -> Part:
+        import numpy as np
+
+        values = [mask.read(media).array() for mask in self.masks]  # type: ignore[attr-defined]  # all are masks
+        if len({each.shape for each in values}) != 1:
+            raise InvalidSuiteError("the masks of a video's frames are not of one size")
+        return Tensor.from_array(np.stack(values), name=self.name)
+
+
 class FlowLine(PartLine, tag="flow", frozen=True):
     """An optical flow in a .flo file, as float32 of [height, width, 2]."""
 
@@ -101,11 +115,37 @@ def line_of(value: Any, kind: Kind, finder: Finder) -> Line:
 
 
 def media_line(name: str, finder: Finder, *, part_name: str = "") -> Line:
-    """The medium that an item calls `name`, of the kind that its suffix tells."""
-    suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
-    if suffix not in _MEDIA:
-        raise InvalidSuiteError(f"{name}: media are one of {', '.join(sorted(_MEDIA))}; convert it")
-    return _MEDIA[suffix](finder.find(name), part_name)
+    """The medium that an item calls `name`, of the kind that its suffix tells.
+
+    A medium that the contract does not carry may have a copy beside it that it does: the same name with another suffix,
+    or a folder of frames.
+    """
+    stem, suffix = _split(name)
+    if suffix in _MEDIA:
+        return _MEDIA[suffix](finder.find(name), part_name)
+    for copy in (stem + other for other in _MEDIA):
+        if _is_there(finder.find, copy):
+            return media_line(copy, finder, part_name=part_name)
+    if _is_there(finder.find_folder, stem):
+        return frames_line(finder.find_folder(stem), finder, part_name=part_name)
+    raise InvalidSuiteError(
+        f"{name}: media are one of {', '.join(sorted(_MEDIA))}; put a copy in one of these formats beside it, "
+        f"or its frames in a folder {stem}"
+    )
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A path without its suffix, and the suffix in lower case."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return str(path.with_suffix("")), path.suffix.lower()
+
+
+def _is_there(find: Callable[[str], object], name: str) -> bool:
+    try:
+        find(name)
+    except InvalidSuiteError:
+        return False
+    return True
 
 
 def frames_line(names: tuple[str, ...], finder: Finder, *, part_name: str = "") -> Line:
@@ -171,8 +211,10 @@ def _video(value: Any, finder: Finder) -> Line:
 
 
 def _mask(value: Any, finder: Finder) -> Line:
-    if isinstance(value, str):
-        return MaskLine(path=finder.find(value))
+    return MaskLine(path=finder.find(value)) if isinstance(value, str) else _run_lengths(value)
+
+
+def _run_lengths(value: Any) -> RunLengthsLine:
     inner = value.get("mask", value) if isinstance(value, dict) else {}
     size, counts = (inner.get(name) if isinstance(inner, dict) else None for name in ("size", "counts"))
     if not isinstance(size, list) or len(size) != 2 or not isinstance(counts, str | list):
@@ -207,6 +249,8 @@ def _box(frame: int, box: Any) -> BoxLine:
 
 
 def _tensor(value: Any, finder: Finder) -> Line:
+    if isinstance(value, dict) and value:
+        return MasksLine(tuple(_run_lengths(each) for each in value.values()))
     if not isinstance(value, str):
         raise InvalidSuiteError(f"{value!r} is no path of an array")
     suffix = PurePosixPath(value).suffix.lower()
