@@ -1,0 +1,297 @@
+"""The verdict of tasks: p values, bounds, families, and how often they are wrong."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta, binom
+
+from echelon.adapters import Card
+from echelon.scorer.metrics.metric import Stats
+from echelon.scorer.metrics.registry import metric
+from echelon.scorer.store import RunRecord
+from echelon.scorer.verdict.evidence import evidence
+from echelon.scorer.verdict.family import ALPHA, TaskState, TaskVerdict, decide, holm
+from echelon.scorer.verdict.tail import tail
+from echelon.scorer.verdict.task import Against, Lead, Measured, Opponent, TaskTest, examine
+from echelon.scorer.verdict.tries import alpha_of, attempt
+
+WORST = {"accuracy": (0.0, 1.0), "anls": (0.0, 1.0), "wer": (20.0, 20.0), "micro_f1": (0.0, 4.0, 4.0)}
+
+
+def measured(rows: Sequence[Stats], clusters: Sequence[str] = (), name: str = "accuracy") -> Measured:
+    return Measured(metric(name), rows, clusters or [f"{n:05}" for n in range(len(rows))], WORST[name])
+
+
+def shares(right: int, n: int) -> list[Stats]:
+    """`right` samples of `n` are."""
+    return [(float(k < right), 1.0) for k in range(n)]
+
+
+def lead_of(test: TaskTest) -> Lead:
+    assert test.lead is not None
+    return test.lead
+
+
+def p_of(model: Measured, opponent: Opponent) -> float:
+    return lead_of(examine(model, 0.0, opponent)).above()
+
+
+def verdict_of(model: Measured, opponent: Opponent, family: int = 1, alpha: float = ALPHA) -> TaskVerdict:
+    tasks = ["it", *(f"other {n}" for n in range(family - 1))]
+    return decide({"it": examine(model, 0.0, opponent)}, tasks, alpha)["it"]
+
+
+def state_of(model: Measured, opponent: Opponent, family: int = 1) -> TaskState:
+    sota = verdict_of(model, opponent, family).sota
+    assert sota is not None
+    return sota.state
+
+
+@given(n=st.integers(20, 600), sota=st.floats(0.02, 0.98), share=st.floats(0, 1))
+def test_a_proportion_against_a_constant_is_the_exact_binomial_test(n: int, sota: float, share: float) -> None:
+    right = round(share * n)
+    test = examine(measured(shares(right, n)), 0.0, Opponent(sota))
+    assert test.method == "exact binomial"
+    assert lead_of(test).above() == pytest.approx(binom.sf(right - 1, n, sota), rel=2e-3, abs=1e-290)
+
+
+@given(better=st.integers(0, 80), worse=st.integers(0, 80), alike=st.integers(20, 400))
+def test_paired_zeros_and_ones_are_mcnemars_exact_test(better: int, worse: int, alike: int) -> None:
+    model = [(1.0, 1.0)] * better + [(0.0, 1.0)] * worse + [(1.0, 1.0)] * alike
+    other = [(0.0, 1.0)] * better + [(1.0, 1.0)] * worse + [(1.0, 1.0)] * alike
+    test = examine(measured(model), 0.0, Opponent(0.5, rows=other))
+    assert test.method == "exact McNemar"
+    assert lead_of(test).above() == pytest.approx(binom.sf(better - 1, better + worse, 0.5), rel=1e-4)
+
+
+def test_any_other_mean_is_the_probability_that_random_weights_would_show() -> None:
+    random = np.random.default_rng(4)
+    values = random.beta(4, 2, 40) - 0.6
+    exact = tail(values[None], np.ones((1, 40)), np.array([-0.6]))[0]
+    drawn = (random.exponential(size=(200_000, 41)) @ np.append(values, -0.6) <= 0).mean()
+    assert exact == pytest.approx(drawn, abs=5 * sqrt(exact / 200_000))
+    assert exact > 0.001
+
+
+def test_bounds_invert_the_test() -> None:
+    found = measured(shares(140, 200)).evidence()
+    assert found.lower(0.05) == pytest.approx(beta.ppf(0.05, 140, 61), abs=5e-5)
+    assert found.upper(0.05) == pytest.approx(beta.ppf(0.95, 141, 60), abs=5e-5)
+    assert found.lower(0.05) <= beta.ppf(0.05, 140, 61)
+    assert found.lower(0.05 / 700) == pytest.approx(beta.ppf(0.05 / 700, 140, 61), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["anls", "wer", "micro_f1"])
+def test_a_bound_is_where_the_p_value_is_alpha(name: str) -> None:
+    found = measured(drawn(name, 0.7, 100, Random(3)), name=name).evidence()
+    for alpha in (0.05, 0.001):
+        assert found.above(found.lower(alpha)) == pytest.approx(alpha, rel=0.01)
+        assert found.below(found.upper(alpha)) == pytest.approx(alpha, rel=0.01)
+
+
+def drawn(name: str, share: float, n: int, random: Random, easiness: Sequence[float] = ()) -> list[Stats]:
+    """Stats of `n` samples of that metric, right with a probability of `share` or what `easiness` says for each."""
+    rows: list[Stats] = []
+    for q in easiness or [share] * n:
+        size = random.randint(2, 20) if name == "wer" else random.randint(1, 4)
+        hits = float(sum(random.random() < q for _ in range(size)))
+        rows.append(
+            {
+                "accuracy": (float(random.random() < q), 1.0),
+                "anls": (hits / size, 1.0),
+                "wer": (size - hits, float(size)),
+                "micro_f1": (hits, size - hits, size - hits),
+            }[name]
+        )
+    return rows
+
+
+def test_samples_of_one_cluster_count_as_one_where_they_always_agree() -> None:
+    once = measured(shares(45, 60))
+    fivefold = measured([row for row in shares(45, 60) for _ in range(5)], [f"{n // 5:03}" for n in range(300)])
+    assert p_of(fivefold, Opponent(0.6)) == pytest.approx(p_of(once, Opponent(0.6)), rel=1e-9)
+    assert examine(fivefold, 0.0, Opponent(0.6)).method == "mean of clusters"
+
+
+@pytest.mark.parametrize("name", ["accuracy", "anls", "wer", "micro_f1"])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_the_order_of_samples_changes_no_bit(name: str, pairs: bool) -> None:
+    random = Random(8)
+    rows, others = drawn(name, 0.7, 120, random), drawn(name, 0.6, 120, random)
+    clusters = [f"{n % 40:03}" for n in range(120)]
+    found = set()
+    for _ in range(3):
+        order = random.sample(range(120), 120)
+        model = measured([rows[n] for n in order], [clusters[n] for n in order], name)
+        found.add(verdict_of(model, Opponent(0.5, rows=[others[n] for n in order] if pairs else None)))
+    assert len(found) == 1
+
+
+def test_lower_is_better_is_the_same_the_other_way_round() -> None:
+    errors: list[Stats] = [(float(n % 5 == 0), 1.0) for n in range(200)]
+    model = replace(measured(errors, name="wer"), worst=(1.0, 1.0))
+    rights = measured([(1 - row[0], 1.0) for row in errors], name="anls")
+    assert p_of(model, Opponent(0.3)) == pytest.approx(p_of(rights, Opponent(0.7)), rel=0.05)
+    found = verdict_of(model, Opponent(0.3))
+    assert found.sota is not None
+    assert found.sota.lead.value == pytest.approx(0.1)
+    assert found.score.value == pytest.approx(0.2)
+    assert found.score.lower is not None
+    assert found.score.upper is not None
+    assert 0 < found.score.lower < 0.2 < found.score.upper < 0.3
+
+
+def test_states() -> None:
+    others = shares(140, 200)
+    better = [(1.0, 1.0)] * 170 + shares(0, 30)
+    assert state_of(measured(better), Opponent(0.7, rows=others), family=100) is TaskState.WON
+    assert state_of(measured(shares(140, 200)), Opponent(0.7, rows=others)) is TaskState.TIE
+    assert state_of(measured(shares(152, 200)), Opponent(0.7), family=100) is TaskState.LIKELY
+    assert state_of(measured(shares(152, 200)), Opponent(0.7)) is TaskState.WON
+    assert state_of(measured(shares(142, 200)), Opponent(0.7)) is TaskState.UNDECIDED
+    assert state_of(measured(shares(100, 200)), Opponent(0.7), family=100) is TaskState.BELOW
+
+
+def test_few_clusters_decide_nothing_however_clear_they_look() -> None:
+    model = measured(shares(190, 190), [f"{n % 19}" for n in range(190)])
+    found = verdict_of(model, Opponent(0.1))
+    assert found.sota is not None
+    assert (found.sota.state, found.sota.p, found.chance_p) == (TaskState.UNDECIDED, 1.0, 1.0)
+    assert found.obstacle == "19 clusters of samples; nothing is claimed with fewer than 20"
+    enough = measured(shares(200, 200), [f"{n % 20}" for n in range(200)])
+    assert state_of(enough, Opponent(0.1)) is TaskState.WON
+
+
+def test_a_margin_has_to_be_exceeded() -> None:
+    others, model = shares(100, 200), measured([(1.0, 1.0)] * 130 + shares(0, 70))
+    assert p_of(model, Opponent(0.5, rows=others)) < 1e-6
+    assert p_of(model, Opponent(0.5, margin=0.14, rows=others)) > 0.1
+    assert p_of(model, Opponent(0.5, margin=0.05)) == pytest.approx(binom.sf(129, 200, 0.55), rel=1e-4)
+
+
+def test_the_error_of_a_sota_counts_where_its_sample_is_known() -> None:
+    model = measured(shares(160, 200))
+    tests = {n: examine(model, 0.0, Opponent(0.7, n=n)) for n in (None, 10**9, 200)}
+    ps = {n: lead_of(test).above() for n, test in tests.items()}
+    assert ps[10**9] == pytest.approx(ps[None] or 0, rel=1e-4)
+    assert ps[200] > 10 * (ps[None] or 0)
+    assert [lead_of(test).against for test in tests.values()] == [
+        Against.CONSTANT,
+        Against.SAMPLES,
+        Against.SAMPLES,
+    ]
+    sota = verdict_of(model, Opponent(0.7)).sota
+    assert sota is not None
+    assert sota.if_sampled_p == pytest.approx(ps[200])
+
+
+def test_holm_is_what_he_published() -> None:
+    found = holm({"a": 0.01, "b": 0.02, "c": 0.03, "d": 0.2}, 5)
+    assert found == pytest.approx({"a": 0.05, "b": 0.08, "c": 0.09, "d": 0.4})
+    assert holm({"a": 0.5}, 5) == {"a": 1.0}
+
+
+def test_a_declared_task_without_a_result_stays_in_the_family() -> None:
+    sotas = [verdict_of(measured(shares(152, 200)), Opponent(0.7), family).sota for family in (1, 7)]
+    assert sotas[0] is not None
+    assert sotas[1] is not None
+    assert sotas[1].adjusted_p == pytest.approx(7 * sotas[0].adjusted_p)
+
+
+def test_as_many_samples_as_are_said_to_be_needed_decide() -> None:
+    sota = verdict_of(measured(shares(146, 200)), Opponent(0.7), family=10).sota
+    assert sota is not None
+    assert sota.needed_n is not None
+    times = sota.needed_n / 200
+    more = measured(shares(round(146 * times), round(200 * times)))
+    fewer = measured(shares(round(146 * times * 0.9), round(200 * times * 0.9)))
+    assert p_of(more, Opponent(0.7)) <= 0.05 / 10 < p_of(fewer, Opponent(0.7))
+
+
+def test_no_sample_is_large_enough_for_no_difference() -> None:
+    sota = verdict_of(measured(shares(140, 200)), Opponent(0.7)).sota
+    assert sota is not None
+    assert (sota.state, sota.needed_n) == (TaskState.UNDECIDED, None)
+
+
+def test_a_metric_without_sums_is_judged_by_leaving_out_groups() -> None:
+    random = Random(2)
+    rows: list[Stats] = [
+        (float(t := random.randrange(3)), float(t if random.random() < 0.8 else 3)) for _ in range(150)
+    ]
+    measure = metric("macro_f1", labels=("a", "b", "c"))
+    found = evidence(measure, rows, [f"{n}" for n in range(150)], (0.0, -1.0))
+    assert found.value == pytest.approx(measure.finish(rows))
+    assert found.value - 0.1 < found.lower(0.05) < found.value < found.upper(0.05) < found.value + 0.1
+
+
+def test_tries_at_a_closed_set_never_spend_more_than_alpha() -> None:
+    card = Card("1", (), name="mine")
+    records = [
+        RunRecord(f"{n}" * 64, {"digest": "d" if n != 1 else "e"}, card, "here:1/mine", 0, {}, f"2026-01-0{n}")
+        for n in range(1, 5)
+    ]
+    assert [attempt(record, records) for record in records] == [1, 1, 2, 3]
+    assert attempt(replace(records[2], created="2027"), records) == 2
+    assert attempt(replace(records[3], run="9" * 64, card=replace(card, name="other")), records) == 1
+    spent = [alpha_of(replace(records[0], suite={"attempt": n})) for n in range(1, 60)]
+    assert spent[:2] == [ALPHA / 2, ALPHA / 4]
+    assert sum(spent) <= ALPHA
+    assert alpha_of(records[0]) == ALPHA
+
+
+HARD = [
+    ("accuracy", 0.98, 100, 20, 0.3, False),
+    ("accuracy", 0.02, 100, 20, 0.3, False),
+    ("accuracy", 0.5, 100, None, 0.0, False),
+    ("accuracy", 0.9, 200, 50, 0.3, True),
+    ("anls", 0.95, 100, 25, 0.3, False),
+    ("wer", 0.95, 100, None, 0.0, False),
+    ("wer", 0.7, 100, None, 0.0, True),
+    ("micro_f1", 0.9, 100, None, 0.0, False),
+]
+
+
+@pytest.mark.parametrize(("name", "share", "n", "clusters", "icc", "pairs"), HARD)
+def test_a_model_exactly_at_its_sota_rarely_wins(
+    name: str, share: float, n: int, clusters: int | None, icc: float, pairs: bool
+) -> None:
+    seeds, wins = 200, 0
+    for seed in range(seeds):
+        random = Random(seed)
+        ids = (
+            list(range(n))
+            if clusters is None
+            else [k if k < clusters else random.randrange(clusters) for k in range(n)]
+        )
+        rows = [
+            drawn(name, share, n, random, [q[k] for k in ids]) for q in (eased(share, icc, ids, random) for _ in "ab")
+        ]
+        sota = 1 - share if name == "wer" else share
+        opponent = Opponent(sota, rows=rows[1]) if pairs else Opponent(sota)
+        wins += p_of(measured(rows[0], [f"{k:04}" for k in ids], name), opponent) <= ALPHA
+    assert wins / seeds <= ALPHA + 2 * sqrt(ALPHA * (1 - ALPHA) / seeds)
+
+
+def eased(share: float, icc: float, ids: Sequence[int], random: Random) -> list[float]:
+    """How probable a right answer is in each cluster."""
+    scale = 1 / icc - 1 if icc else 0.0
+    return [random.betavariate(share * scale, (1 - share) * scale) if icc else share for _ in range(max(ids) + 1)]
+
+
+def test_three_points_on_many_tasks_are_found() -> None:
+    found = 0
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        ps = {
+            str(n): p_of(measured(shares(int(random.binomial(500, sota + 0.03)), 500)), Opponent(sota))
+            for n, sota in enumerate(np.linspace(0.3, 0.95, 100))
+        }
+        found += min(holm(ps, 100).values()) <= ALPHA
+    assert found == 6
