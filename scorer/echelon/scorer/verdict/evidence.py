@@ -142,8 +142,17 @@ def _sign(metric: Metric) -> float:
     return 1.0 if metric.higher_is_better else -1.0
 
 
-def _best(metric: Metric) -> float:
-    return metric.range[1] if metric.higher_is_better else -metric.range[0]
+def _ceiling(metric: Metric, values: NDArray[np.float64]) -> float:
+    """The most that another sample could have had: a failure can always come unseen, a miracle cannot.
+
+    Fractions end at 1. Other scales end where nobody gets, at 100 dB or at no error at all, and a sample from there
+    would hide what all others say; the most is taken to be one span of the values above the best of them.
+    """
+    best = metric.range[1] if metric.higher_is_better else -metric.range[0]
+    highest = float(values.max())
+    if metric.unit == "fraction":
+        return max(best, highest)
+    return max(highest, min(best, 2 * highest - float(values.min())))
 
 
 def _mean(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst: Stats) -> Evidence:
@@ -152,8 +161,7 @@ def _mean(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst:
     gains, sizes = _sign(metric) * sums[:, 0], sums[:, 1]
     values, largest = gains / sizes, float(sizes.max())
     floor = min(_sign(metric) * worst[0] / worst[1], float(values.min()))
-    ceiling = max(_best(metric), float(values.max()))
-    return Evidence(gains, sizes, floor * largest, ceiling * largest, largest)
+    return Evidence(gains, sizes, floor * largest, _ceiling(metric, values) * largest, largest)
 
 
 class _LeftOut(NamedTuple):
@@ -175,10 +183,10 @@ def _jackknife(metric: Metric, found: _LeftOut, worst: Stats) -> Evidence:
     values = (groups - 1) * sign * (found.score - found.without)
     values += score - values.mean()
     floor = score + (groups + 1) * (sign * found.with_failed - score)
-    # A perfect cluster weighs what a failed one does.
+    # The best cluster weighs what a failed one does.
     fall = score - sign * metric.finish([worst])
     weight = (score - floor) / fall if fall > 0 else found.largest
-    ceiling = score + weight * (_best(metric) - score)
+    ceiling = score + weight * (_ceiling(metric, values) - score)
     return Evidence(
         values, np.ones(groups), min(floor, float(values.min())), max(ceiling, float(values.max())), largest=1.0
     )
