@@ -7,6 +7,8 @@ task needs, as wide as in the generalist.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -302,9 +304,10 @@ class Network(nn.Module):
     def __init__(self, heads: dict[str, set[str]], vocabulary: int) -> None:
         super().__init__()
         self.reader = Reader(vocabulary)
-        plane = Plane() if heads.keys() & {"image", "drawing", "video"} else None
-        prose = Prose() if heads.keys() & {"words", "bytes"} else None
-        makers = {
+        # Trunks that branches share; made only where one of them is there to use it.
+        plane: Any = Plane() if heads.keys() & {"image", "drawing", "video"} else None
+        prose: Any = Prose() if heads.keys() & {"words", "bytes"} else None
+        makers: dict[str, Callable[[], nn.Module]] = {
             "image": lambda: Image(plane, heads["image"]),
             "drawing": lambda: Drawing(plane),
             "video": lambda: Video(plane, heads["video"]),
@@ -316,4 +319,5 @@ class Network(nn.Module):
         self.branches = nn.ModuleDict({name: makers[name]() for name in BRANCHES if name in heads})
 
     def forward(self, branch: str, content: tuple[Tensor, ...], words: Tensor) -> dict[str, Tensor]:
-        return self.branches[branch](*content, self.reader(words))
+        answers: dict[str, Tensor] = self.branches[branch](*content, self.reader(words))
+        return answers
