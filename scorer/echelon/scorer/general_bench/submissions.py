@@ -61,29 +61,37 @@ def stated_catalogue(book: Book, *, detect_fractions: bool = True) -> tuple[Cata
     UnreadableFileError if it states none.
     """
     official = {(entry.sheet, plain(entry.task)): entry for entry in catalogue().entries}
-    values: list[Value] = []
-    rows: list[Row] = []
-    findings = [*book.findings]
-    for sheet in book.sheets:
-        for row in sheet.rows:
-            try:
-                # There is no sota beside a sota; 100 lets fractions be told from percent.
-                values.append(Value(sheet.name, row.number, row.task, measure(row.metric), 100.0, row.sota))
-                rows.append(row)
-            except UnknownNameError as error:
-                reason = f"{row.task}: {error}; the task is left out"
-                findings.append(Finding(Rule.UNKNOWN_METRIC, reason, book.path.name, sheet.name, (row.number,)))
+    rows, findings = _stated_rows(book)
+    # There is no sota beside a sota; 100 lets fractions be told from percent.
+    values = [Value(sheet, row.number, row.task, measure(row.metric), 100.0, row.sota) for sheet, row in rows]
     column = Column(book.path.name, "", values, findings)
     column.understand(detect_fractions=detect_fractions)
-    findings = [finding for finding in findings if finding.rule is not Rule.MAYBE_FRACTION]
     if not any(value.score for value in values):
         raise UnreadableFileError(f"{book.path} states no sota; give it a column 'SoTA Performance'")
     entries = [
-        _entry(value, row, official.get((value.sheet, plain(row.task))))
-        for value, row in zip(values, rows, strict=True)
+        _entry(value, row, official.get((sheet, plain(row.task))))
+        for value, (sheet, row) in zip(values, rows, strict=True)
     ]
     is_official = {(entry.sheet, plain(entry.task)) for entry in entries} == set(official)
-    return Catalogue("General-Bench" if is_official else book.path.stem, tuple(entries)), tuple(findings)
+    kept = tuple(finding for finding in column.findings if finding.rule is not Rule.MAYBE_FRACTION)
+    return Catalogue("General-Bench" if is_official else book.path.stem, tuple(entries)), kept
+
+
+def _stated_rows(book: Book) -> tuple[list[tuple[str, Row]], list[Finding]]:
+    """The rows of tasks with a known metric, each task once, and what is said of the others."""
+    rows: dict[tuple[str, str, str], tuple[str, Row]] = {}
+    findings = [*book.findings]
+    for sheet in book.sheets:
+        for row in sheet.rows:
+            place = book.path.name, sheet.name, (row.number,)
+            try:
+                name = measure(row.metric).name
+            except UnknownNameError as error:
+                findings.append(Finding(Rule.UNKNOWN_METRIC, f"{row.task}: {error}; the task is left out", *place))
+                continue
+            if rows.setdefault((sheet.name, plain(row.task), name), (sheet.name, row))[1] is not row:
+                findings.append(Finding(Rule.DUPLICATE, f"{row.task}: stated before; this row is left out", *place))
+    return list(rows.values()), findings
 
 
 def _entry(value: Value, row: Row, known: Entry | None) -> Entry:
