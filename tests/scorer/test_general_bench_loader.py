@@ -1,13 +1,17 @@
 """Folders of General-Bench, laid out in all the ways in which people have them."""
 
+import hashlib
 import io
 import json
 import os
 import shutil
+import sqlite3
 import stat
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from echelon.adapters import Audio, Box, Boxes, Choice, Image, Kind, Tensor, Tex
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.extract import extract
 from echelon.scorer.general_bench.catalogue import catalogue
+from echelon.scorer.general_bench.file_digests import FileDigest, FileDigests
 from echelon.scorer.general_bench.loader import ABSENT, CLOSED, GeneralBench, is_general_bench
 from echelon.scorer.general_bench.mapping import reading_of, sota_of, task_id
 from echelon.scorer.general_bench.naming import key
@@ -51,9 +56,10 @@ def picture(seed: int) -> bytes:
     return Image.from_array(pixels).data
 
 
-def write(path: Path, content: object) -> None:
+def write(path: Path, content: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
 
 
 def accents(task: Path, *, annotation: str = "annotation.json", media: str = "audios/", content: Any = ACCENTS) -> None:
@@ -176,6 +182,35 @@ def test_the_digest_changes_with_media_and_annotation_but_not_with_predictions(t
     second = opened(tmp_path, tmp_path).info.digest
     write(task / "annotation.json", {**ACCENTS, "source": "elsewhere"})
     assert len({first, second, opened(tmp_path, tmp_path).info.digest}) == 3
+
+
+def test_digests_of_files_are_remembered_until_anything_about_them_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, memory = write(tmp_path / "a.wav", b"first"), tmp_path / "cache" / "digests.sqlite"
+
+    def taken() -> FileDigest:
+        with FileDigests(memory) as digests:
+            return digests.of(file)
+
+    first = taken()
+    # What has just changed may change again, so it is remembered only later on.
+    later = time.time() + 10
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert taken() == first
+    with closing(sqlite3.connect(memory)) as opened_memory:
+        opened_memory.execute("UPDATE files SET sha256 = 'remembered'")
+        opened_memory.commit()
+    assert taken() == FileDigest(5, "remembered")
+    write(file, b"other")
+    assert taken().sha256 == hashlib.sha256(b"other").hexdigest()
+
+
+def test_a_memory_of_digests_that_fails_costs_nothing_but_time(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.wav", b"first")
+    for memory in (write(tmp_path / "no database", b"text"), write(tmp_path / "in the way", b"") / "digests.sqlite"):
+        with FileDigests(memory) as digests:
+            assert digests.of(file).sha256 == hashlib.sha256(b"first").hexdigest()
 
 
 def test_audio_paths_may_have_backslashes(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
 from echelon.scorer.general_bench import archives, official
 from echelon.scorer.general_bench.annotations import Document, Item, item_ids, read_document
 from echelon.scorer.general_bench.catalogue import Entry, catalogue
+from echelon.scorer.general_bench.file_digests import FileDigest, FileDigests
 from echelon.scorer.general_bench.items import MAX_PROMPT, Form, Question, form_of
 from echelon.scorer.general_bench.layout import Place, TaskFolder, is_tree, place_of, read_tree
 from echelon.scorer.general_bench.mapping import absent_task, labels_of, reading_of, sota_of, task_id, task_of
@@ -300,11 +301,12 @@ class GeneralBench:
         return {sample: item for sample, item in items.items() if sample in self._chosen[task]}
 
     def _digest(self) -> str:
-        lines = [line for task, scanned in self._scanned.items() for line in self._digest_lines(task, scanned)]
+        with FileDigests(self._cache / NAME / "digests.sqlite") as digests:
+            lines = [line for task in self._scanned for line in self._digest_lines(task, digests)]
         return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
 
-    def _digest_lines(self, task: str, scanned: _Scanned) -> Iterator[str]:
-        present = self._present[task]
+    def _digest_lines(self, task: str, digests: FileDigests) -> Iterator[str]:
+        present, scanned = self._present[task], self._scanned[task]
         asked = {
             "instruction": scanned.task.instruction,
             "version": scanned.task.instruction_version,
@@ -313,11 +315,11 @@ class GeneralBench:
             "samples": hashlib.sha256("\n".join(scanned.ids).encode()).hexdigest(),
         }
         yield f"{task} asks {json.dumps(asked)}\n"
-        yield _digest_line(f"{task}/annotation.json", present.folder.annotation)
+        yield _digest_line(f"{task}/annotation.json", digests.of(present.folder.annotation))
         media = TaskMedia(present.media, present.folder.name)
         for name in media.files:
             if _can_change_a_score(name):
-                yield _digest_line(f"{task}/{name}", media.path(name))
+                yield _digest_line(f"{task}/{name}", digests.of(media.path(name)))
 
 
 def _is_within(entry: Entry, place: Place) -> bool:
@@ -390,7 +392,5 @@ def _can_change_a_score(name: str) -> bool:
     return not hidden and not name.lower().endswith(".json") and archives.stem(name) is None
 
 
-def _digest_line(name: str, path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return f"{name} {file.tell()} {digest}\n"
+def _digest_line(name: str, digest: FileDigest) -> str:
+    return f"{name} {digest.size} {digest.sha256}\n"
