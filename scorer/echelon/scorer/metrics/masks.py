@@ -81,8 +81,9 @@ class MeanIoU(LabelledMetric):
         import numpy as np
 
         count = len(self.labels)
-        pairs = wanted.astype(np.uint16) * np.uint16(256) + given
-        joint = np.bincount(pairs.reshape(-1), minlength=256 * 256).reshape(256, 256)[:count]
+        pairs = np.left_shift(wanted, 8, dtype=np.uint16)
+        pairs |= given
+        joint = _counted(pairs.reshape(-1)).reshape(256, 256)[:count]
         inside = joint.diagonal()
         union = joint.sum(axis=0)[:count] + joint.sum(axis=1) - inside
         return tuple(map(float, (*inside, *union)))
@@ -262,6 +263,20 @@ def numbered(part: Part, dimensions: int) -> NDArray[np.int64]:
             f"{list(values.shape)}"
         )
     return values.astype(np.int64)
+
+
+def _counted(values: NDArray[np.uint16]) -> NDArray[np.float64]:
+    """How often each value occurs.
+
+    Neighbours in a mask are mostly alike, so that it is faster to count runs than pixels.
+    """
+    import numpy as np
+
+    turns = values[1:] != values[:-1]
+    if 8 * np.count_nonzero(turns) > len(values):
+        return np.bincount(values, minlength=1 << 16).astype(np.float64)
+    ends = np.append(np.flatnonzero(turns), len(values) - 1)
+    return np.asarray(np.bincount(values[ends], np.diff(ends, prepend=-1), minlength=1 << 16), np.float64)
 
 
 def _alike(given: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
