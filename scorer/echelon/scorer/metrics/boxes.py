@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from math import fsum, isfinite
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 MOST_BOXES = 100
 """Boxes of one label in one frame that count, the best-scored ones."""
 
+SLACK = 1e-10
 NO_LABEL = -1.0
 OBJECT, MISSES = -1.0, 0.0
 """What stands in a row's third place for an object, and for a box that hits none; else a bit for each limit."""
@@ -36,11 +39,11 @@ class Detection(Metric, Generic[BoxT]):
 
     kind = Kind.BOXES
     limits: ClassVar[tuple[float, ...]]
-    """How close a hit is at least."""
+    """How close a hit is at least, in rising order."""
 
     @abstractmethod
-    def box(self, box: Box | Box3D) -> BoxT:
-        """The box, if it can be computed with; InvalidInputError otherwise."""
+    def boxes(self, part: Part) -> Sequence[BoxT]:
+        """The part's boxes, if they can be computed with; InvalidInputError otherwise."""
 
     @abstractmethod
     def closeness(self, box: BoxT, wanted: BoxT) -> float:
@@ -57,10 +60,10 @@ class Detection(Metric, Generic[BoxT]):
         given, wanted = read_both(self._groups, prediction, reference)
         records: list[float] = []
         for group in sorted(given.keys() | wanted.keys()):
-            objects = wanted.get(group, [])
+            objects = wanted.get(group, ())
             code = label_code(group[1])
-            boxes = sorted(given.get(group, []), key=score_of, reverse=True)[:MOST_BOXES]
-            for box, hits in zip(boxes, self._hits(boxes, objects), strict=True):
+            boxes = sorted(given.get(group, ()), key=score_of, reverse=True)[:MOST_BOXES]
+            for box, hits in zip(boxes, self._hits(boxes, objects) if objects else repeat(MISSES), strict=False):
                 records += (code, score_of(box), hits)
             records += (code, 0.0, OBJECT) * len(objects)
         return tuple(records)
@@ -80,37 +83,41 @@ class Detection(Metric, Generic[BoxT]):
         areas: list[float] = []
         for label, count in zip(labels, counts, strict=True):
             _, scores, hits = found[found[:, 0] == label].T
+            order = np.argsort(-scores)
+            distinct = bool(np.diff(scores[order]).all())
             for place in range(len(self.limits)):
                 hit = hits.astype(np.int64) >> place & 1
-                caught = hit[np.lexsort((hit, -scores))].cumsum()
+                caught = hit[order if distinct else np.lexsort((hit, -scores))].cumsum()
                 areas.append(self.area(caught / np.arange(1, len(hit) + 1), caught / count))
         return ratio(fsum(areas), len(areas), empty=0.0 if len(found) else 1.0)
 
     def _groups(self, part: Part) -> dict[Group, list[BoxT]]:
         groups: dict[Group, list[BoxT]] = {}
-        for box in expect(part, Boxes).boxes:
-            groups.setdefault((box.frame_index, box.label), []).append(self.box(box))
+        for box in self.boxes(part):
+            groups.setdefault((box.frame_index, box.label), []).append(box)
         return groups
 
     def _hits(self, boxes: Sequence[BoxT], objects: Sequence[BoxT]) -> Iterator[float]:
-        """For each box, best first, within which limits it hits the closest object that is still free, as bits."""
-        free = [list(range(len(objects))) for _ in self.limits]
+        """For each box, best first, the limits within which it hits the closest object still free there, as bits."""
+        free = [(1 << len(self.limits)) - 1] * len(objects)
         for box in boxes:
+            hits = 0
             close = [self.closeness(box, wanted) for wanted in objects]
-            bits = 0
-            for place, limit in enumerate(self.limits):
-                best = max(free[place], key=close.__getitem__, default=None)
-                if best is not None and close[best] >= limit - 1e-10:
-                    free[place].remove(best)
-                    bits |= 1 << place
-            yield float(bits)
+            for place in sorted(range(len(objects)), key=close.__getitem__, reverse=True):
+                within = (1 << bisect_right(self.limits, close[place] + SLACK)) - 1
+                if not within:
+                    break
+                taken = within & free[place] & ~hits
+                free[place] &= ~taken
+                hits |= taken
+            yield float(hits)
 
 
 class AveragePrecision(Detection[Box]):
     """COCO's average precision: Lin et al. 2014."""
 
-    def box(self, box: Box | Box3D) -> Box:
-        return finite_box(box)
+    def boxes(self, part: Part) -> Sequence[Box]:
+        return rectangles(part)
 
     def closeness(self, box: Box, wanted: Box) -> float:
         return intersection_over_union(box, wanted)
@@ -159,19 +166,25 @@ class CocoAveragePrecision(AveragePrecision):
 def intersection_over_union(one: Box, other: Box) -> float:
     """What two boxes share, by what they cover together."""
     width = min(one.x_max, other.x_max) - max(one.x_min, other.x_min)
+    if width <= 0:
+        return 0.0
     height = min(one.y_max, other.y_max) - max(one.y_min, other.y_min)
-    if width <= 0 or height <= 0:
+    if height <= 0:
         return 0.0
     return width * height / (_area(one) + _area(other) - width * height)
 
 
-def finite_box(box: object) -> Box:
-    """A rectangle whose numbers can be computed with; InvalidInputError for anything else."""
-    if not isinstance(box, Box):
+def rectangles(part: Part) -> list[Box]:
+    """The part's rectangles; InvalidInputError for cuboids, and for numbers that cannot be computed with."""
+    found = [box for box in expect(part, Boxes).boxes if isinstance(box, Box)]
+    if len(found) < len(expect(part, Boxes).boxes):
         raise InvalidInputError("cuboids have no area; rectangles are wanted")
-    if not all(map(isfinite, (box.x_min, box.y_min, box.x_max, box.y_max, score_of(box)))):
-        raise InvalidInputError("a box's coordinates and score must be finite")
-    return box
+    # The sum tells in nearly all cases.
+    if not isfinite(sum(box.x_min + box.y_min + box.x_max + box.y_max + score_of(box) for box in found)):
+        for box in found:
+            if not all(map(isfinite, (box.x_min, box.y_min, box.x_max, box.y_max, score_of(box)))):
+                raise InvalidInputError("a box's coordinates and score must be finite")
+    return found
 
 
 def score_of(box: Box | Box3D) -> float:

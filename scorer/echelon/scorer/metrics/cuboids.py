@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import dist, fsum, isfinite, prod
 from typing import TYPE_CHECKING
 
-from echelon.adapters import Box, Box3D, InvalidInputError
+from echelon.adapters import Box3D, Boxes, InvalidInputError, Part
 from echelon.scorer.metrics.boxes import Detection, score_of
+from echelon.scorer.metrics.metric import expect
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +28,8 @@ class ScanNetAveragePrecision(Detection[Box3D]):
     variant = "/own@1;iou3d=0.5;boxes=axis-aligned;area=all-points;most=100;ties=false-first;score=1"
     limits = (0.5,)
 
-    def box(self, box: Box | Box3D) -> Box3D:
-        return finite_cuboid(box)
+    def boxes(self, part: Part) -> Sequence[Box3D]:
+        return cuboids(part)
 
     def closeness(self, box: Box3D, wanted: Box3D) -> float:
         (low, high), (wanted_low, wanted_high) = _reach(box), _reach(wanted)
@@ -52,10 +54,10 @@ class NuScenesAveragePrecision(Detection[Box3D]):
 
     name = "map_nuscenes"
     variant = "/own@1;centre=0.5,1,2,4;recall>0.1;precision>0.1;most=100;ties=false-first;score=1"
-    limits = (-0.5, -1.0, -2.0, -4.0)
+    limits = (-4.0, -2.0, -1.0, -0.5)
 
-    def box(self, box: Box | Box3D) -> Box3D:
-        return finite_cuboid(box)
+    def boxes(self, part: Part) -> Sequence[Box3D]:
+        return cuboids(part)
 
     def closeness(self, box: Box3D, wanted: Box3D) -> float:
         return -dist(box.center[:2], wanted.center[:2])
@@ -69,13 +71,15 @@ class NuScenesAveragePrecision(Detection[Box3D]):
         return fsum(np.maximum(at - LEAST_PRECISION, 0)) / len(at) / (1 - LEAST_PRECISION)
 
 
-def finite_cuboid(box: Box | Box3D) -> Box3D:
-    """A cuboid whose numbers can be computed with; InvalidInputError for anything else."""
-    if not isinstance(box, Box3D):
+def cuboids(part: Part) -> list[Box3D]:
+    """The part's cuboids; InvalidInputError for rectangles, and for numbers that cannot be computed with."""
+    found = [box for box in expect(part, Boxes).boxes if isinstance(box, Box3D)]
+    if len(found) < len(expect(part, Boxes).boxes):
         raise InvalidInputError("rectangles have no volume; cuboids are wanted")
-    if not all(map(isfinite, (*box.center, *box.size, *box.rotation, score_of(box)))):
-        raise InvalidInputError("a cuboid's centre, size, rotation and score must be finite")
-    return box
+    for box in found:
+        if not all(map(isfinite, (*box.center, *box.size, *box.rotation, score_of(box)))):
+            raise InvalidInputError("a cuboid's centre, size, rotation and score must be finite")
+    return found
 
 
 def _reach(box: Box3D) -> tuple[list[float], list[float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from math import fsum
 from typing import TYPE_CHECKING
@@ -122,6 +123,7 @@ class MicroF1(RatioMetric):
         return quotient(2 * right, 2 * right + wrong + missed, empty=1.0)
 
 
+@lru_cache(maxsize=65_536)
 def label_code(label: str) -> float:
     """A whole number that stands for a label in stats, wherever they are computed."""
     return float(int.from_bytes(blake2b(label.encode(errors="surrogatepass"), digest_size=6).digest()))

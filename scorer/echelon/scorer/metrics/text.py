@@ -248,9 +248,10 @@ def ngram_matches(given: Sequence[str], wanted: Sequence[Sequence[str]], order: 
 
 def _matches(given: Sequence[str], wanted: Sequence[Sequence[str]], length: int) -> int:
     """How many n-grams occur in a reference too, each at most as often as there."""
-    counts = ngrams(given, length)
-    ceilings = [ngrams(reference, length) for reference in wanted]
-    return sum(min(count, max(ceiling[gram] for ceiling in ceilings)) for gram, count in counts.items())
+    counts, (ceiling, *others) = ngrams(given, length), [ngrams(reference, length) for reference in wanted]
+    for other in others:
+        ceiling |= other
+    return sum(min(counts[gram], ceiling[gram]) for gram in counts.keys() & ceiling.keys())
 
 
 def ngrams(tokens: Sequence[str], length: int) -> Grams:

@@ -9,8 +9,8 @@ from math import ceil, dist, fsum
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from echelon.adapters import Box, Box3D, Boxes, InvalidInputError, Kind, Part
-from echelon.scorer.metrics.boxes import finite_box, intersection_over_union, score_of
-from echelon.scorer.metrics.cuboids import finite_cuboid
+from echelon.scorer.metrics.boxes import intersection_over_union, rectangles, score_of
+from echelon.scorer.metrics.cuboids import cuboids
 from echelon.scorer.metrics.labels import label_code
 from echelon.scorer.metrics.metric import Metric, RatioMetric, Stats, expect, quotient, ratio, read_both
 
@@ -30,6 +30,7 @@ WANTED_AT, LABEL_AT, FRAME_AT, TRACK_AT, SCORE_AT, PLACE_AT = range(6)
 COLUMNS = 7
 
 BoxT = TypeVar("BoxT")
+ShapeT = TypeVar("ShapeT", bound=Box | Box3D)
 Tracks: TypeAlias = Mapping[int, Mapping[int, BoxT]]
 """Boxes by frame and track."""
 Pair: TypeAlias = tuple[int, int]
@@ -321,20 +322,20 @@ def _scene(given: Tracks[BoxT], wanted: Tracks[BoxT], likeness: Callable[[BoxT, 
 
 
 def _rectangles(part: Part) -> Tracks[Box]:
-    return _tracks(part, finite_box)
+    return _tracks(rectangles(part))
 
 
 def _cuboids(part: Part) -> Tracks[Box3D]:
-    return _tracks(part, finite_cuboid)
+    return _tracks(cuboids(part))
 
 
-def _tracks(part: Part, read: Callable[[Box | Box3D], BoxT]) -> Tracks[BoxT]:
-    tracks: dict[int, dict[int, BoxT]] = {}
-    for box in expect(part, Boxes).boxes:
+def _tracks(boxes: Iterable[ShapeT]) -> Tracks[ShapeT]:
+    tracks: dict[int, dict[int, ShapeT]] = {}
+    for box in boxes:
         frame = tracks.setdefault(box.frame_index, {})
         if box.track_id < 1 or box.track_id in frame:
             raise InvalidInputError(f"frame {box.frame_index}: each box needs a track_id of its own, above 0")
-        frame[box.track_id] = read(box)
+        frame[box.track_id] = box
     return tracks
 
 

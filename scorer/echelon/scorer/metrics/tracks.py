@@ -6,7 +6,7 @@ from math import fsum
 
 from echelon.adapters import Box, Boxes, Kind, Part
 from echelon.scorer.errors import InvalidSuiteError
-from echelon.scorer.metrics.boxes import finite_box, intersection_over_union, score_of
+from echelon.scorer.metrics.boxes import intersection_over_union, rectangles, score_of
 from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, expect, read_both
 
 THRESHOLDS = tuple(step / 20 for step in range(21))
@@ -62,7 +62,7 @@ def _read(prediction: Part, reference: Part) -> tuple[dict[int, Box], dict[int, 
 def _tube(part: Part) -> dict[int, Box]:
     """The box of each frame; the best-scored one where there are several, the first of equals."""
     tube: dict[int, Box] = {}
-    for box in map(finite_box, expect(part, Boxes).boxes):
+    for box in rectangles(part):
         kept = tube.get(box.frame_index)
         if kept is None or score_of(box) > score_of(kept):
             tube[box.frame_index] = box
