@@ -25,7 +25,7 @@ from echelon.scorer.results import RunResult, TaskResult
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
 
 if TYPE_CHECKING:
-    from echelon.scorer.evaluate import Outcomes
+    from echelon.scorer.store import Store
 
 MEDIA = "predictions"
 """The folder beside a prediction file that holds what was generated."""
@@ -46,43 +46,46 @@ class Exported:
 
 
 def write_predictions(
-    suite: GeneralBench, run: str, journal: Outcomes, tasks: tuple[Task, ...], folder: Path
+    suite: GeneralBench, run: str, store: Store, tasks: tuple[Task, ...], folder: Path
 ) -> list[Exported]:
     """Write a prediction file, in the documented form, for every task of a run that is complete.
 
     Where a model failed a sample its prediction is an empty text: the form wants one for every sample.
     """
-    return [_write_task(suite, run, journal, task, folder) for task in tasks if suite.sample_ids(task)]
+    return [_write_task(suite, run, store, task, folder) for task in tasks if suite.sample_ids(task)]
 
 
-def _write_task(suite: GeneralBench, run: str, journal: Outcomes, task: Task, folder: Path) -> Exported:
+def _write_task(suite: GeneralBench, run: str, store: Store, task: Task, folder: Path) -> Exported:
     ids = suite.sample_ids(task)
-    outcomes = list(journal.outcomes(run, task.id, ids))
-    missing = outcomes.count(None)
-    if missing == len(ids):
+    done = len(store.done(run, task.id))
+    if not done:
         return Exported(task.id, None, problem="was not asked")
-    if missing:
-        return Exported(task.id, None, problem=f"{missing} of {len(ids)} samples have no outcome yet; resume the run")
+    if done < len(ids):
+        return Exported(
+            task.id, None, problem=f"{len(ids) - done} of {len(ids)} samples have no outcome; resume the run"
+        )
+    document = suite.document(task)
+    assert document is not None
+    header = {"task": document.said("task") or task.title, "skill": task.skill, "type": document.said("type")}
+    official = {id_text(item["id"]): item["id"] for item in document.items if "id" in item}
     target = folder.joinpath(*_place(suite, task))
     try:
         target.mkdir(parents=True, exist_ok=True)
         writer = _Writer(task, target)
-        values = [writer.value(index, outcome) for index, outcome in enumerate(outcomes) if outcome is not None]
-        document = suite.document(task)
-        assert document is not None
-        official = {id_text(item["id"]): item["id"] for item in document.items if "id" in item}
-        header = {"task": document.said("task") or task.title, "skill": task.skill, "type": document.said("type")}
+        # One outcome at a time: media may be large.
         data = [
-            {"id": official.get(sample, sample), "prediction": value} for sample, value in zip(ids, values, strict=True)
+            {"id": official.get(outcome.sample, outcome.sample), "prediction": writer.value(index, outcome)}
+            for index, outcome in enumerate(store.outcomes(run, task.id, ids))
+            if outcome is not None
         ]
-        (target / PREDICTION).write_text(
-            json.dumps({**header, "data": data}, ensure_ascii=False, indent=1) + "\n", "utf-8"
-        )
+        written = json.dumps({**header, "data": data}, ensure_ascii=False, indent=1)
+        (target / PREDICTION).write_text(f"{written}\n", encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"cannot write predictions to {target}: {error.strerror}") from error
     except InvalidSuiteError as error:
         return Exported(task.id, None, problem=str(error))
-    return Exported(task.id, target / PREDICTION, len(ids), values.count(""))
+    empty = sum(each["prediction"] == "" for each in data)
+    return Exported(task.id, target / PREDICTION, len(ids), empty)
 
 
 def _place(suite: GeneralBench, task: Task) -> Iterator[str]:

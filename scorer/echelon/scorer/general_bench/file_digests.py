@@ -21,7 +21,7 @@ class FileDigest(NamedTuple):
 
 
 class FileDigests:
-    """Takes a file's digest once, as long as its path, inode, size and times stay; a memory that fails costs only time."""
+    """Takes a file's digest once, while its path, inode, size and times stay; a broken memory costs only time."""
 
     def __init__(self, memory: Path) -> None:
         self._memory = _open(memory)

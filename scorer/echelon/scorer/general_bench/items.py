@@ -23,6 +23,8 @@ PROMPT = "{prompt}"
 VERSION = 1
 """Of all instructions here; raise it with any change to what a model is asked."""
 MAX_PROMPT = 65536
+MAX_TEXT = 2**20
+MAX_PARTS = 256
 _ANSWER_NAMES = ("answer", "text", "label", "caption", "response", "reference", "prediction", "target")
 _PROMPT_NAMES = ("prompt", "question", "instruction")
 _HIDDEN = ("gt_dir", "pred_dir")

@@ -51,6 +51,10 @@ class Place:
         """Whether what lies here are tasks."""
         return self.paradigm is not None
 
+    def includes(self, modality: Modality, paradigm: Paradigm) -> bool:
+        """Whether tasks of that sort lie in this place."""
+        return self.modality in (None, modality) and self.paradigm in (None, paradigm)
+
     def below(self, name: str) -> Place | None:
         """The place of the folder called `name` in this one; None if the name is that of no level."""
         said = name.casefold()
@@ -79,8 +83,7 @@ class Gap:
 class TaskFolder:
     """A task as it lies on disk; its media are looked for in all of `roots`, in that order."""
 
-    modality: Modality
-    paradigm: Paradigm
+    place: Place
     name: str
     annotation: Path
     roots: tuple[Path, ...]
@@ -127,6 +130,13 @@ def read_tree(folder: Path, unpack: Unpack) -> Tree:
     return Tree(tuple(tasks), tuple(search.gaps))
 
 
+def read_media(folder: Path, unpack: Unpack) -> Mapping[tuple[Place, str], tuple[Path, ...]]:
+    """The folders of every task under `folder`, annotated or not, by its place and the key of its name."""
+    search = _Search(unpack)
+    search.visit(folder, place_of(folder))
+    return {where: tuple(search.roots(pieces)) for where, pieces in search.found.items()}
+
+
 class _Search:
     """One walk over a tree."""
 
@@ -136,9 +146,7 @@ class _Search:
         self._unpack = unpack
 
     def visit(self, folder: Path, place: Place) -> None:
-        for child in sorted(folder.iterdir()):
-            if child.name.startswith("."):
-                continue
+        for child in self._children(folder):
             if child.is_symlink() and child.is_dir():
                 self.gaps.append(Gap(str(child), "is a link; put the folder itself there"))
             elif child.is_dir():
@@ -147,6 +155,13 @@ class _Search:
                 self._visit_archive(child, stem, place)
             elif place.holds_tasks and child.suffix == ".json":
                 self._piece(child.stem, place).files.append(child)
+
+    def _children(self, folder: Path) -> list[Path]:
+        try:
+            return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+        except OSError as error:
+            self.gaps.append(Gap(str(folder), f"cannot be read: {error.strerror}"))
+            return []
 
     def _visit_folder(self, folder: Path, place: Place) -> None:
         below = place.below(folder.name)
@@ -185,21 +200,19 @@ class _Search:
             others = ", ".join(map(str, pieces.folders[1:]))
             self.gaps.append(Gap(where, f"is there a second time, as {others}; take one of them away"))
             return
-        roots = list(self._roots(pieces))
+        roots = list(self.roots(pieces))
         annotation, reason = _annotation(pieces, roots)
         if annotation is None:
             self.gaps.append(Gap(where, reason))
             return
         if reason:
             self.gaps.append(Gap(str(annotation), reason))
-        place = pieces.place
-        assert place.modality is not None
-        assert place.paradigm is not None
-        yield TaskFolder(place.modality, place.paradigm, pieces.name, annotation, tuple(roots or [annotation.parent]))
+        yield TaskFolder(pieces.place, pieces.name, annotation, tuple(roots or [annotation.parent]))
 
-    def _roots(self, pieces: _Pieces) -> Iterator[Path]:
+    def roots(self, pieces: _Pieces) -> Iterator[Path]:
+        """The folders that hold the task's files, archives unpacked."""
         yield from pieces.folders
-        inner = [child for folder in pieces.folders for child in sorted(folder.iterdir())]
+        inner = [child for folder in pieces.folders for child in self._children(folder)]
         for archive in pieces.archives + [child for child in inner if archives.stem(child.name) is not None]:
             inside = self._unpacked(archive)
             if inside is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,10 +17,11 @@ from echelon.scorer.general_bench import archives, official
 from echelon.scorer.general_bench.annotations import Document, Item, item_ids, read_document
 from echelon.scorer.general_bench.catalogue import Entry, catalogue
 from echelon.scorer.general_bench.file_digests import FileDigest, FileDigests
-from echelon.scorer.general_bench.items import MAX_PROMPT, Form, Question, form_of
-from echelon.scorer.general_bench.layout import Place, TaskFolder, is_tree, place_of, read_tree
+from echelon.scorer.general_bench.items import MAX_PARTS, MAX_PROMPT, MAX_TEXT, Form, Question, form_of
+from echelon.scorer.general_bench.layout import TaskFolder, is_tree, place_of, read_media, read_tree
 from echelon.scorer.general_bench.mapping import absent_task, labels_of, reading_of, sota_of, task_id, task_of
-from echelon.scorer.general_bench.naming import key, near_misses
+from echelon.scorer.general_bench.matching import check_name, match
+from echelon.scorer.general_bench.naming import key
 from echelon.scorer.general_bench.references import reference_lines, shown_lines
 from echelon.scorer.general_bench.settings import SETTINGS, read_ids, read_settings
 from echelon.scorer.general_bench.task_media import TaskMedia
@@ -28,6 +29,8 @@ from echelon.scorer.general_bench.values import Line
 from echelon.scorer.results import Sota
 from echelon.scorer.suites.digests import cluster_of
 from echelon.scorer.suites.instructions import Instruction
+from echelon.scorer.suites.lines import TextLine
+from echelon.scorer.suites.sources import default_cache
 from echelon.scorer.suites.suite import Sample, SuiteInfo, Task
 
 NAME = "general-bench"
@@ -66,8 +69,11 @@ class _Scanned:
         """What an item asks; one without a prompt asks for the task by its name."""
         asked = self.form.ask(item, media)
         question = replace(asked, fields={"prompt": self.task.title, **asked.fields})
-        if len(question.fields["prompt"]) > MAX_PROMPT:
-            raise InvalidSuiteError(f"the prompt has more than {MAX_PROMPT} characters")
+        texts = [line.value for line in question.parts if isinstance(line, TextLine)]
+        if len(question.fields["prompt"]) > MAX_PROMPT or max(map(len, texts), default=0) > MAX_TEXT:
+            raise InvalidSuiteError(f"a prompt has at most {MAX_PROMPT} characters, any other text {MAX_TEXT}")
+        if len(question.parts) > MAX_PARTS:
+            raise InvalidSuiteError(f"the item asks with {len(question.parts)} parts, at most {MAX_PARTS} are taken")
         return question
 
     def references(self, item: Item, media: TaskMedia) -> tuple[Line, ...]:
@@ -86,8 +92,6 @@ class GeneralBench:
 
     def __init__(self, path: Path, cache: Path | None = None, *, official: bool = False) -> None:
         """Open the tree at `path`; `official` measures as the official evaluators do, faults included."""
-        from echelon.scorer.suites.sources import default_cache
-
         self.path = path
         self.official = official
         self._settings = read_settings(path)
@@ -95,7 +99,7 @@ class GeneralBench:
         self._cache = cache or default_cache()
         self._gaps: list[str] = []
         self._place = place_of(self._root)
-        self._entries = [entry for entry in catalogue().entries if _is_within(entry, self._place)]
+        self._entries = [e for e in catalogue().entries if self._place.includes(e.modality, e.paradigm)]
         self._present = self._matched()
         self._chosen = self._chosen_ids()
         self._scanned: dict[str, _Scanned] = {}
@@ -133,14 +137,15 @@ class GeneralBench:
         """Who the suite is; the digest does not depend on how the tree is laid out or packed."""
         parts = [each for each in (self._place.modality, self._place.paradigm) if each]
         names = [NAME, *dict.fromkeys(part.value for part in parts), *(["quick"] if self._settings.is_part else [])]
-        count = len(self._scanned)
+        asked = [scanned.task for scanned in self._scanned.values()]
         return SuiteInfo(
             name="-".join(names),
             version="2025",
             digest=self._digest(),
             title="General-Bench",
             description=f"{count} of {len(self.tasks)} tasks can be asked here.",
-            closed=all(scanned.task.not_computed == CLOSED for scanned in self._scanned.values()),
+            closed=bool(self._scanned)
+            and all(scanned.task.not_computed == CLOSED for scanned in self._scanned.values()),
         )
 
     def entry(self, task: Task) -> Entry:
@@ -193,43 +198,16 @@ class GeneralBench:
 
     def _matched(self) -> dict[str, _Present]:
         tree = read_tree(self._root, self._unpack)
-        beside = read_tree(self._settings.media, self._unpack).tasks if self._settings.media else ()
-        self._gaps += [f"{gap.where} {gap.reason}" for gap in tree.gaps]
-        found: dict[str, _Present] = {}
-        for folder in tree.tasks:
-            entry = self._entry_of(folder)
-            if entry is None:
-                continue
-            first = found.get(task_id(entry))
-            if first is not None:
-                self._gaps.append(
-                    f"{folder.annotation} is {entry.task!r} as {first.folder.annotation} is; take one away"
-                )
-                continue
-            others = [other for other in beside if _is_same_place(folder, other)]
-            roots = tuple(dict.fromkeys((*folder.roots, *(root for other in others for root in other.roots))))
-            found[task_id(entry)] = _Present(entry, folder, roots)
-        return found
+        matched = match(tree.tasks, self._entries, self._settings.names)
+        self._gaps += [*(f"{gap.where} {gap.reason}" for gap in tree.gaps), *matched.gaps]
+        beside = read_media(self._settings.media, self._unpack) if self._settings.media else {}
+        return {
+            task: _Present(entry, folder, (*folder.roots, *beside.get((folder.place, key(folder.name)), ())))
+            for task, (entry, folder) in matched.folders.items()
+        }
 
     def _unpack(self, archive: Path) -> Path:
         return archives.unpacked(archive, self._cache / NAME)
-
-    def _entry_of(self, folder: TaskFolder) -> Entry | None:
-        """The entry that the folder, or else its annotation, is named after; near misses are told, not taken."""
-        entries = [e for e in self._entries if (e.modality, e.paradigm) == (folder.modality, folder.paradigm)]
-        said = self._settings.names.get(folder.name, folder.name)
-        names = [said] if said != folder.name else [said, _task_name(folder.annotation)]
-        for name in filter(None, names):
-            entry = _named(entries, name)
-            if entry is not None:
-                return entry
-        close = [miss for name in names for miss in near_misses(name, [entry.task for entry in entries])]
-        hint = f"nearest are {', '.join(map(repr, dict.fromkeys(close)))}" if close else "nothing is near it"
-        self._gaps.append(
-            f"{folder.annotation}: no task of the catalogue is called {said!r}; {hint}. "
-            f"Say which it is under 'names' in {SETTINGS}"
-        )
-        return None
 
     def _chosen_ids(self) -> Mapping[str, frozenset[str]] | None:
         """The samples that are meant, by task; None for all."""
@@ -260,7 +238,8 @@ class GeneralBench:
     def _scan_items(self, present: _Present) -> _Scanned:
         path, entry = present.folder.annotation, present.entry
         document = read_document(path)
-        self._check_name(document.said("task"), present)
+        if present.folder.name not in self._settings.names:
+            check_name(entry, present.folder, document.said("task"), self._entries)
         ids = item_ids(path, document.items)
         items = self._meant(path, task_id(entry), dict(zip(ids, document.items, strict=True)))
         media = TaskMedia(present.media, present.folder.name)
@@ -279,16 +258,6 @@ class GeneralBench:
         if self.official:
             form, reading = official.form_of(form, document), official.reading_of(entry, document)
         return _Scanned(task_of(entry, form, reading, labels), form, compares_prompts=reading.compares_prompts)
-
-    def _check_name(self, said: str, present: _Present) -> None:
-        """Refuse an annotation that says it is of another task than its folder is."""
-        entry, folder = present.entry, present.folder
-        other = _named([e for e in self._entries if e.sheet == entry.sheet], said) if said else None
-        if other not in (None, entry) and folder.name not in self._settings.names:
-            raise InvalidSuiteError(
-                f"{folder.annotation} says it is {said!r}, its folder that it is {entry.task!r}; "
-                f"say which under 'names' in {SETTINGS}"
-            )
 
     def _meant(self, path: Path, task: str, items: dict[str, Item]) -> dict[str, Item]:
         if not items:
@@ -320,31 +289,6 @@ class GeneralBench:
         for name in media.files:
             if _can_change_a_score(name):
                 yield _digest_line(f"{task}/{name}", digests.of(media.path(name)))
-
-
-def _is_within(entry: Entry, place: Place) -> bool:
-    return place.modality in (None, entry.modality) and place.paradigm in (None, entry.paradigm)
-
-
-def _is_same_place(one: TaskFolder, other: TaskFolder) -> bool:
-    return (one.modality, one.paradigm, key(one.name)) == (other.modality, other.paradigm, key(other.name))
-
-
-def _named(entries: Sequence[Entry], name: str) -> Entry | None:
-    """The one entry of that name, or else of that short name."""
-    for names in ((entry.task for entry in entries), (entry.short_name for entry in entries)):
-        matching = [entry for entry, each in zip(entries, names, strict=True) if key(each) == key(name)]
-        if len(matching) == 1:
-            return matching[0]
-    return None
-
-
-def _task_name(annotation: Path) -> str:
-    """What the annotation calls its task, empty where it does not say or cannot be read."""
-    try:
-        return read_document(annotation).said("task")
-    except InvalidSuiteError:
-        return ""
 
 
 def _unscored(scanned: _Scanned, items: Mapping[str, Item], media: TaskMedia) -> str:

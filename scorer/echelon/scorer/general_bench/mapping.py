@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -16,6 +14,7 @@ from echelon.scorer.general_bench.annotations import Item
 from echelon.scorer.general_bench.catalogue import Entry
 from echelon.scorer.general_bench.items import PROMPT, VERSION, Form, option_letters
 from echelon.scorer.general_bench.measures import measure
+from echelon.scorer.general_bench.naming import slug
 from echelon.scorer.metrics.metric import Metric
 from echelon.scorer.metrics.registry import metric
 from echelon.scorer.metrics.spellings import canonical
@@ -199,10 +198,4 @@ def sota_of(entry: Entry) -> Sota | None:
 
 def task_id(entry: Entry) -> str:
     """The id of an entry's task: its sheet and its name in plain letters."""
-    return f"{_slug(entry.sheet)}-{_slug(entry.task)}"
-
-
-def _slug(name: str) -> str:
-    plain = re.sub(r"\([^)]*(?:\?\?|[\u3400-\u9fff])[^)]*\)", "", unicodedata.normalize("NFKC", name))
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", plain)
-    return "-".join(re.findall(r"[a-z0-9]+", spaced.casefold()))
+    return f"{slug(entry.sheet)}-{slug(entry.task)}"

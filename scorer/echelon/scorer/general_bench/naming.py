@@ -14,8 +14,17 @@ _NEAR = 0.75
 
 def key(name: str) -> str:
     """What stays of a name when case, spaces, dashes, full-width forms and editors' notes are put aside."""
-    plain = _RESIDUE.sub("", unicodedata.normalize("NFKC", name))
-    return "".join(letter for letter in plain.casefold() if letter.isalnum())
+    return "".join(letter for letter in _cleaned(name).casefold() if letter.isalnum())
+
+
+def slug(name: str) -> str:
+    """A name in lower case letters, digits and dashes."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", _cleaned(name))
+    return "-".join(re.findall(r"[a-z0-9]+", spaced.casefold()))
+
+
+def _cleaned(name: str) -> str:
+    return _RESIDUE.sub("", unicodedata.normalize("NFKC", name))
 
 
 def near_misses(name: str, known: Iterable[str]) -> list[str]:
