@@ -174,6 +174,25 @@ def test_the_reference_is_a_perfect_answer(starter: StarterTask) -> None:
 
 
 @BY_ID
+def test_samples_that_ask_the_same_want_the_same(starter: StarterTask) -> None:
+    wanted: dict[object, Part] = {}
+    for index in range(300):
+        example = starter.example(index, seed=3)
+        asked = (starter.task.instruction.format(**example.fields), example.parts)
+        assert wanted.setdefault(asked, example.reference) == example.reference
+
+
+def test_another_seed_wants_another_drawing_for_the_same_words() -> None:
+    (drawing,) = [starter for starter in TASKS if starter.task.id == "image-drawing"]
+    one, other = (
+        {each.cluster: each for each in (drawing.example(i, seed=seed) for i in range(50))} for seed in (3, 4)
+    )
+    shared = one.keys() & other.keys()
+    assert shared
+    assert not [words for words in shared if one[words].reference == other[words].reference]
+
+
+@BY_ID
 def test_chance_is_what_an_answer_without_insight_scores(starter: StarterTask) -> None:
     rng = np.random.default_rng(0)
     measure = metric(starter.task.metric, starter.task.worst or 1.0, starter.task.labels)

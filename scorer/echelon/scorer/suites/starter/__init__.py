@@ -25,7 +25,7 @@ class Starter:
         "Sixteen small tasks on images, film, sound, solids and text, generated from a seed. "
         "A demonstration: it says nothing about General-Bench."
     )
-    version = "1"
+    version = "2"
 
     def build(self, folder: Path, *, samples: int, seed: int) -> None:
         """Write the suite with `samples` samples a task; more samples only add to the same first ones."""

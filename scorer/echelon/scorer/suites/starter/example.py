@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Example:
 
 
 Generate = Callable[["np.random.Generator", Split], Example]
+Imagine = Callable[["np.random.Generator", Mapping[str, str]], Part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,21 @@ class StarterTask:
 
     task: Task
     generate: Generate
+    imagine: Imagine | None = None
+    """Makes the reference where only the words of `fields` ask for it and leave something open."""
 
     def example(self, index: int, *, seed: int, split: Split = Split.TEST) -> Example:
         """The example at `index`."""
+        example = self.generate(self._rng(seed, split, index), split)
+        if self.imagine is None or split is not Split.TEST:
+            return example
+        # Samples that ask for the same in the same words want the same: no model could answer both otherwise.
+        words = " ".join(example.fields.values())
+        reference = self.imagine(self._rng(seed, split, *words.encode()), example.fields)
+        return replace(example, reference=reference, cluster=words)
+
+    def _rng(self, seed: int, split: Split, *place: int) -> np.random.Generator:
         import numpy as np
 
         # The task is seeded by its name: adding another task changes no example.
-        entropy = (seed, int(split), *self.task.id.encode(), index)
-        return self.generate(np.random.default_rng(entropy), split)
+        return np.random.default_rng((seed, int(split), *self.task.id.encode(), *place))

@@ -10,6 +10,8 @@ from echelon.scorer.suites.starter.example import Example, Split, StarterTask
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -75,15 +77,20 @@ def gauge(rng: np.random.Generator, split: Split) -> Example:
 
 
 def drawing(rng: np.random.Generator, split: Split) -> Example:
-    """A description and the shape that it describes; where exactly is left to the drawer."""
+    """A description and a drawing of it."""
+    size, light, shape, place = (str(rng.choice(list(words))) for words in (SIZES, LIGHTS, SHAPES, PLACES))
+    described = {"what": f"{size} {light} {shape}", "where": place}
+    return Example((), drawn(rng, described), described)
+
+
+def drawn(rng: np.random.Generator, described: Mapping[str, str]) -> Image:
+    """The shape that is described; where exactly is left to the drawer."""
     import numpy as np
 
-    size, light, shape, place = (str(rng.choice(list(words))) for words in (SIZES, LIGHTS, SHAPES, PLACES))
-    x, y = np.array(PLACES[place]) + rng.uniform(-1, 1, 2)
+    size, light, shape = described["what"].split()
+    x, y = np.array(PLACES[described["where"]]) + rng.uniform(-1, 1, 2)
     inside = soft(-distance(shape, x, y, SIZES[size] * rng.uniform(0.9, 1.1)))
-    canvas = 0.2 + (LIGHTS[light] - 0.2) * inside
-    described = f"{size} {light} {shape}"
-    return Example((), picture(canvas), {"what": described, "where": place})
+    return picture(0.2 + (LIGHTS[light] - 0.2) * inside)
 
 
 def scene(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.uint8], tuple[Box, ...]]:
@@ -250,5 +257,6 @@ TASKS = (
             chance=16.2,
         ),
         drawing,
+        imagine=drawn,
     ),
 )
