@@ -143,9 +143,8 @@ class GeneralBench:
             version="2025",
             digest=self._digest(),
             title="General-Bench",
-            description=f"{count} of {len(self.tasks)} tasks can be asked here.",
-            closed=bool(self._scanned)
-            and all(scanned.task.not_computed == CLOSED for scanned in self._scanned.values()),
+            description=f"{len(asked)} of {len(self.tasks)} tasks can be asked here.",
+            closed=bool(asked) and all(task.not_computed == CLOSED for task in asked),
         )
 
     def entry(self, task: Task) -> Entry:
