@@ -43,7 +43,7 @@ image: ## Build the container image and try it; options of docker build go into 
 	$(PYTHON) deploy/check_image.py $(DOCKER_BUILD)
 
 bench: .venv/dev ## Every benchmark, with its ratio and its target.
-	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/bench_*.py benchmarks/metrics/bench_*.py; do PYTHONPATH=benchmarks $(BIN)/python $$file || exit 1; done
 
 browser:
 	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends chromium; } >/dev/null \
