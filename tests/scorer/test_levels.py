@@ -1,7 +1,7 @@
 """Sigmas and levels, by hand-computed cases, published figures and properties."""
 
 from dataclasses import replace
-from math import inf, nan
+from math import inf, isfinite, nan
 from random import Random
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from echelon.adapters import Composition, Kind
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
 from echelon.scorer.levels import gate_won, level, sigma
+from echelon.scorer.metrics.registry import BUILT_IN, metric
 from echelon.scorer.outcomes import State
 from echelon.scorer.results import LevelResult, Sota, TaskResult
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
@@ -247,6 +248,16 @@ def test_2024_takes_the_maps_of_2025_where_it_has_none() -> None:
 def test_a_score_that_cannot_be_mapped_is_refused(metric: str, score: float) -> None:
     with pytest.raises(InvalidSuiteError, match=metric):
         sigma(metric, score, "2025")
+
+
+@pytest.mark.parametrize("edition", ["2024", "2025"])
+def test_every_built_in_metric_has_a_map_or_is_a_fraction(edition: str) -> None:
+    for name in BUILT_IN:
+        worst, best = metric(name, worst=1.0, labels=("leg", "seat")).range
+        some = worst if isfinite(worst) else best
+        assert 0 <= sigma(name, some, edition) <= 100
+        if best > 1:
+            assert 0 <= sigma(name, 7.5, edition) <= 100
 
 
 def test_an_unknown_edition_is_refused_and_the_nearest_named() -> None:

@@ -77,8 +77,10 @@ MAPS_2025: Mapping[str, Map] = {
     "mae": _falling(50),
     "mcd": _falling(5),
     "mos": lambda x: (x - 1) / 4,
+    "mota": lambda x: x,  # can fall below 0
     "ms_ssim": lambda x: (x + 1) / 2,
     "mse": _falling(5),
+    "mse_number": _falling(5),
     "pcc": lambda x: x,  # can fall below 0
     "psnr": _psnr_2025,
     "psnr_audio": _psnr_2025,
@@ -89,6 +91,7 @@ MAPS_2025: Mapping[str, Map] = {
     "rmse_image": _falling(5),
     "rmse_normals": _falling(5),
     "rmse_tensor": _falling(5),
+    "rpe": _falling(0.5),  # a translation error like RTE
     "rte": _falling(0.5),
     "sad": _falling(10),
     "wer": lambda x: 1 - x,
