@@ -188,6 +188,7 @@ BUILT_IN = MappingProxyType(
         JUDGES: (
             EntryPoint("given", "echelon.scorer.given:GivenJudge", JUDGES),
             EntryPoint("onnx", "echelon.scorer.networks:OnnxJudge", JUDGES),
+            EntryPoint("ratings", "echelon.scorer.ratings:Ratings", JUDGES),
         ),
     }
 )
