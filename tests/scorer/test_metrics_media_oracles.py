@@ -142,6 +142,12 @@ def test_score_maps_are_ranked_as_by_scikit_learn(name: str, oracle: Any) -> Non
     assert found == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_grey_image_is_a_score_map_and_a_white_one_its_truth() -> None:
+    given, wanted = pictures(20, 30)
+    found = score("auc", [Image.from_array(given)], [Image.from_array(wanted)])
+    assert found == pytest.approx(roc_auc_score(wanted.ravel() > 127, given.ravel()))
+
+
 @pytest.mark.parametrize("name", ["ap_anomaly", "auc"])
 def test_a_failed_score_map_is_wrong_everywhere(name: str) -> None:
     of = built(name)

@@ -32,11 +32,14 @@ class FrechetDistance(Metric):
     """
 
     variant = "@1;covariance=sample;failed=worst-by-share"
+    depends_on_count = True
     higher_is_better = False
     unit = ""
     range = (0.0, float("inf"))
     role: ClassVar[str]
     """What the embedder is listed under."""
+    others: ClassVar[tuple[Kind, ...]] = ()
+    """Kinds that are embedded, beside `kind`."""
 
     def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
         super().__init__(worst, labels)
@@ -60,7 +63,7 @@ class FrechetDistance(Metric):
         self._instruments = instruments
 
     def takes(self, kind: Kind) -> bool:
-        return kind in (self.kind, Kind.TENSOR)
+        return kind in (self.kind, *self.others, Kind.TENSOR)
 
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
         wanted = [self._reference(reference) for reference in references]
@@ -101,10 +104,11 @@ class FrechetDistance(Metric):
 
 
 class FrechetImage(FrechetDistance):
-    """FID, with whatever features `inception` is given for."""
+    """FID, with whatever features `inception` is given for; those of shapes and of motion go by that name too."""
 
     name = "fid"
     kind = Kind.IMAGE
+    others = (Kind.VIDEO, Kind.POINT_CLOUD, Kind.MESH)
     role = "inception"
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from math import nan
 from typing import TYPE_CHECKING
 
-from echelon.adapters import InvalidInputError, Kind, Mask, Number, Part, Tensor
+from echelon.adapters import Image, InvalidInputError, Kind, Mask, Number, Part, Tensor
 from echelon.scorer.metrics.metric import InvalidAnswer, Metric, Stats, expect, read_answer, read_reference
+from echelon.scorer.metrics.pixels import grey
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +25,8 @@ _MISSED = 2 * LEVELS + 1
 class _Ranking(Metric):
     """A score of how well the scores of all samples, taken together, tell what is there from what is not.
 
-    An answer is a tensor of scores, uint16 or between 0 and 1, or one number between 0 and 1; its reference a mask of
-    the same shape, not 0 where something is, or the number 0 or 1. Scores are rounded to 65536 levels. Without
+    An answer is a tensor of scores, uint16 or between 0 and 1, or a grey image, or one number between 0 and 1. Its
+    reference is a mask of that shape, not 0 where something is, or an image that is white there, or 0 or 1. Scores are rounded to 65536 levels. Without
     anything there, or nothing but that, the score is NaN. In a failed sample nothing that is there is ever found, and
     what is not has the highest score.
     """
@@ -34,7 +35,7 @@ class _Ranking(Metric):
     kind = Kind.TENSOR
 
     def takes(self, kind: Kind) -> bool:
-        return kind in (Kind.TENSOR, Kind.NUMBER)
+        return kind in (Kind.TENSOR, Kind.IMAGE, Kind.NUMBER)
 
     references_are_answers = False
 
@@ -104,6 +105,8 @@ class AreaUnderRoc(_Ranking):
 def _levels(part: Part) -> NDArray[np.int64]:
     import numpy as np
 
+    if isinstance(part, Image):
+        return grey(part).astype(np.int64) * 257
     values = np.asarray(part.value) if isinstance(part, Number) else expect(part, Tensor).array()
     if values.dtype == np.uint16:
         return values.astype(np.int64)
@@ -115,6 +118,8 @@ def _levels(part: Part) -> NDArray[np.int64]:
 def _truth(part: Part) -> NDArray[np.bool_]:
     import numpy as np
 
+    if isinstance(part, Image):
+        return grey(part) > 127
     if not isinstance(part, Number):
         return np.not_equal(expect(part, Mask).array(), 0)
     if part.value not in (0, 1):

@@ -94,6 +94,7 @@ IN_MODALITY: Mapping[tuple[str, str], str] = MappingProxyType(
 
 IN_TASK: Mapping[tuple[str, str], str] = MappingProxyType(
     {
+        ("CLIPScore", "Background-Consistency Text to Video Geneation"): "clip_consistency",
         ("F1 Score", "Multimodal Named Entity Recognition"): "span_f1",
         ("F1 Score", "Multimodal Relation Extraction"): "span_f1",
         ("RMSE", "3D Normal Estimation"): "rmse_normals",
