@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from echelon.adapters.errors import EchelonError
 from echelon.scorer.commands.levels import levels
@@ -102,6 +105,7 @@ BAD_CELLS = [
     (IMAGE, "Human Action Recognition", 100.5, "impossible value", "0 to 100 %"),
     (IMAGE, "Human Action Recognition", "n/a", "not a number", "'n/a' is no number"),
     (IMAGE, "Human Action Recognition", "98.5 %", "not a number", "write it as in 98.5"),
+    (IMAGE, "Human Action Recognition", "8_0", "not a number", "'8_0' is no number"),
     (IMAGE, "Human Action Recognition", "NaN", "not a number", "NaN"),
     (IMAGE, "Human Action Recognition", "∞", "not a number", "only where lower is better"),
     (IMAGE, "Human Action Recognition", "inf", "not a number", "only where lower is better"),
@@ -328,6 +332,55 @@ def test_a_file_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
     assert len(errors) == len(names)
     assert all(name in error for name, error in zip(names, errors, strict=True))
     assert len(json.loads(done.stdout)["results"]) == 8
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["task", "cls", "metric", "sota"]), inner)
+    ),
+    max_leaves=4,
+)
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> dict[str, object]:
+    """Something like a task of a JSON table."""
+    fixed = {"scores": st.lists(VALUES, min_size=1, max_size=1), "sota": VALUES, "cls": VALUES, "task": VALUES}
+    return {"sheet": IMAGE, "metric": "Acc", **{name: draw(value) for name, value in fixed.items()}}
+
+
+CELLS = (
+    st.text(max_size=6) | st.floats().map(str) | st.integers().map(str) | st.sampled_from([*HEAD, IMAGE, "m", "sota"])
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(CELLS, min_size=1, max_size=6), max_size=6))
+def test_no_table_whatsoever_ends_in_a_traceback(rows: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = table(Path(folder, "any.csv"), ("Sheet", "Task Name", "Metrics", "m", "sota"), *rows)
+        done = run(path, "--json")
+    assert done.exit_code in (0, 1)
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.fixed_dictionaries({"models": st.just(["m"]), "tasks": st.lists(VALUES | tasks(), max_size=4)}))
+def test_no_json_whatsoever_ends_in_a_traceback(document: dict[str, object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "any.json")
+        path.write_text(json.dumps(document))
+        done = run(path, "--json")
+    assert done.exit_code in (0, 1)
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+def test_numbers_that_no_float_holds_are_told(tmp_path: Path) -> None:
+    huge = {"sheet": IMAGE, "task": "Crowd Counting", "metric": "MAE", "scores": [10**400]}
+    path = tmp_path / "huge.json"
+    path.write_text(json.dumps({"models": ["m"], "tasks": [huge]}))
+    assert told(one(path)) == [("not a number", IMAGE, [1])]
 
 
 def test_what_is_unknown_is_refused_by_name(tmp_path: Path) -> None:

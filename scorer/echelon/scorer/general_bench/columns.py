@@ -92,7 +92,9 @@ def number(cell: Cell, meant: Measure) -> tuple[float | None, str]:
         return None, f"{cell} is no number: counts as missing"
     try:
         value = float(cell)
-    except ValueError:
+    except (ValueError, OverflowError):
+        value = None
+    if value is None or "_" in str(cell):  # which Python takes for a thousands separator
         return None, f"{cell!r} is no number; write it as in 98.5: counts as missing"
     if isnan(value):
         return None, "NaN is no score: counts as missing"

@@ -16,7 +16,7 @@ from itertools import zip_longest
 from math import exp, inf, isfinite, isnan, tanh
 from typing import TypeAlias
 
-from echelon.scorer.editions import gate_won
+from echelon.scorer.editions import Scores, gate_won, out_of_order
 from echelon.scorer.general_bench.catalogue import SHEETS, Entry, plain
 from echelon.scorer.general_bench.findings import Finding, Rule
 from echelon.scorer.general_bench.measures import alike, measure
@@ -89,7 +89,13 @@ def official_standing(submission: Submission, book: Book) -> Standing:
     except OfficialRankerError as error:
         finding = Finding(Rule.OFFICIAL_FAULT, str(error), book.path.name, model=submission.model)
         return _standing(submission, _Ranking(), [finding])
-    return _standing(submission, ranking, _faults(submission, book, ranking))
+    return _standing(submission, ranking, (*_faults(submission, book, ranking), *_disorder(submission, ranking)))
+
+
+def _disorder(submission: Submission, ranking: _Ranking) -> Iterator[Finding]:
+    s2, s3, s4, s5 = ranking.final
+    if disorder := out_of_order(EDITION, Scores(s2, s3, s4, s5, {})):
+        yield Finding(Rule.ORDER, disorder, submission.path.name, model=submission.model)
 
 
 def _check_sheets(submission: Submission, book: Book) -> None:

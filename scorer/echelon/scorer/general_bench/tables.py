@@ -9,7 +9,7 @@ from textwrap import fill
 from typing import Any
 
 from echelon.scorer.general_bench.boards import PUBLISHED_EDITION, Seat, among_published, ordered
-from echelon.scorer.general_bench.findings import Finding
+from echelon.scorer.general_bench.findings import Finding, Rule
 from echelon.scorer.general_bench.ranking import Ranked
 from echelon.scorer.general_bench.standings import Levels, Standing
 from echelon.scorer.general_bench.submissions import Submission
@@ -151,9 +151,10 @@ def _reported(findings: Iterable[Finding]) -> str:
     for (file, model, rule), group in groups.items():
         about = f"{file}, {model}" if model else file
         lines.append(f"{printable(about)}: {rule}")
-        lines += [_wrapped(f"{_place(finding)}{printable(finding.message)}") for finding in group[:SHOWN]]
-        if len(group) > SHOWN:
-            lines.append(f"  and {len(group) - SHOWN} more; --json lists all")
+        shown = len(group) if rule == Rule.OFFICIAL_FAULT else SHOWN
+        lines += [_wrapped(f"{_place(finding)}{printable(finding.message)}") for finding in group[:shown]]
+        if len(group) > shown:
+            lines.append(f"  and {len(group) - shown} more; --json lists all")
     total = sum(map(len, groups.values()))
     return "\n".join([f"{total} finding{'s' if total != 1 else ''}", *lines]) if total else "No findings"
 

@@ -256,6 +256,8 @@ def _json(path: Path) -> Book:
     if not isinstance(document, dict) or not all(isinstance(document.get(key), list) for key in ("models", "tasks")):
         raise UnreadableFileError(f'{path} has to be an object with the lists "models" and "tasks"')
     models = tuple(map(str, document["models"]))
+    if len(set(models)) < len(models):
+        raise UnreadableFileError(f"{path} names a model twice; every one needs a name of its own")
     rows: list[tuple[str, str, Row]] = []
     findings: list[Finding] = []
     for number, task in enumerate(document["tasks"], 1):
@@ -266,11 +268,13 @@ def _json(path: Path) -> Book:
             continue
         named = _of_the_tutorial(task) if "cls" in task else task
         rows.append((*_place(named), _row(number, named, dict(zip(models, scores, strict=True)))))
-    return _grouped(path, rows, models, any("sota" in task for task in document["tasks"]), findings)
+    has_sota = any(isinstance(task, dict) and "sota" in task for task in document["tasks"])
+    return _grouped(path, rows, models, has_sota, findings)
 
 
 def _of_the_tutorial(task: Mapping[str, Any]) -> dict[str, Cell]:
-    paradigm, name = " ".join(task["cls"]), str(task.get("task", ""))
+    paradigm = task["cls"][0] if isinstance(task["cls"], list) and task["cls"] else task["cls"]
+    name = str(task.get("task", ""))
     return {
         **task,
         "modality": Modality.IMAGE.value,
