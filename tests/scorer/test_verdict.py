@@ -295,3 +295,17 @@ def test_three_points_on_many_tasks_are_found() -> None:
         }
         found += min(holm(ps, 100).values()) <= ALPHA
     assert found == 6
+
+
+def test_a_score_that_depends_on_the_number_of_samples_needs_a_reference_run() -> None:
+    random = np.random.default_rng(0)
+    clouds = [random.normal(shift, 1, (60, 2)) for shift in (0.0, 3.0)]
+    rows = [[(1.0, 2.0, *own, *other) for own, other in zip(cloud, clouds[0][::-1], strict=True)] for cloud in clouds]
+    measure = metric("fid", worst=1000.0)
+    model = Measured(measure, rows[0], [f"{n}" for n in range(60)], (0.0, 2.0, *clouds[0][0]))
+    constant, paired = (verdict_of(model, opponent) for opponent in (Opponent(9.0), Opponent(9.0, rows=rows[1])))
+    assert constant.sota is not None
+    assert (constant.sota.state, constant.sota.needed_n) == (TaskState.UNDECIDED, None)
+    assert constant.obstacle == "such a score compares only with that of a reference run on the same samples"
+    assert paired.sota is not None
+    assert paired.sota.state is TaskState.WON

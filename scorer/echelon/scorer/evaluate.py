@@ -228,7 +228,8 @@ def _add(tally: _Tally, measure: Metric, task: Task, sample: Sample, outcome: Sa
     tally.counts[state] += 1
     tally.rows.append(stats)
     tally.clusters.append(sample.cluster)
-    if not tally.worst or isinstance(measure, RatioMetric):
+    # Some stats are arrays, which have no truth of their own.
+    if not len(tally.worst) or isinstance(measure, RatioMetric):
         tally.worst = max(tally.worst, measure.worst(sample.references), key=_weight)
     if len(tally.viewed) < viewed:
         alone = measure.finish([stats])

@@ -42,6 +42,8 @@ class Metric(ABC):
     """The kind of part that predictions have, and references too where they could be answers."""
     references_are_answers: ClassVar[bool] = True
     """Whether a reference is what a perfect answer would be, rather than a prompt, say."""
+    depends_on_count: ClassVar[bool] = False
+    """Whether the score to expect changes with the number of samples, so that only equally many compare."""
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "fraction"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

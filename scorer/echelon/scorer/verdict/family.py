@@ -78,7 +78,7 @@ def decide(tests: Mapping[str, TaskTest], family: Sequence[str], alpha: float = 
 
     A task of the family without a test, being incomplete or unsupported, counts: the family is declared, not found.
     """
-    leads = {task: test.lead for task, test in tests.items() if test.lead is not None and test.decidable}
+    leads = {task: test.lead for task, test in tests.items() if test.lead is not None and not test.obstacle}
     above = {task: lead.above() for task, lead in leads.items()}
     won = holm(above, len(family))
     below = holm({task: lead.below() for task, lead in leads.items()}, len(family))
@@ -96,7 +96,7 @@ def decide(tests: Mapping[str, TaskTest], family: Sequence[str], alpha: float = 
             score=_bounds(test, alpha),
             chance_p=test.score.above(test.chance) if test.decidable else 1.0,
             sota=sota,
-            obstacle="" if test.decidable else _obstacle(test),
+            obstacle=test.obstacle,
         )
     return found
 
@@ -124,7 +124,7 @@ def _lead_verdict(
         adjusted_p=adjusted_p,
         below_p=below_p,
         if_sampled_p=sampled_p if lead.against is Against.CONSTANT else None,
-        needed_n=needed(test, lead, alpha / size) if open_ else None,
+        needed_n=needed(test, lead, alpha / size) if open_ and test.comparable else None,
     )
 
 
@@ -175,7 +175,3 @@ def _bounds(test: TaskTest, alpha: float) -> Bounds:
 
 def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
-
-
-def _obstacle(test: TaskTest) -> str:
-    return f"{test.clusters} clusters of samples; nothing is claimed with fewer than {FEWEST_CLUSTERS}"

@@ -116,6 +116,15 @@ class TaskTest:
     chance: float
     lead: Lead | None
     """None without a sota."""
+    comparable: bool = True
+    """Whether the metric lets the score be compared with such a sota."""
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing is said of the sota, empty where something could be."""
+        if not self.decidable:
+            return f"{self.clusters} clusters of samples; nothing is claimed with fewer than {FEWEST_CLUSTERS}"
+        return "" if self.comparable else "such a score compares only with that of a reference run on the same samples"
 
     @property
     def decidable(self) -> bool:
@@ -137,6 +146,7 @@ def examine(measured: Measured, chance: float, opponent: Opponent | None) -> Tas
         score=score,
         chance=measured.sign * chance,
         lead=lead,
+        comparable=lead is None or lead.against is Against.PAIRS or not measured.metric.depends_on_count,
     )
 
 
