@@ -148,6 +148,7 @@ def test_rows_that_belong_nowhere_are_told_one_by_one(tmp_path: Path) -> None:
         (IMAGE, "Face Counting", "MAEE", "8"),
         ("Smell-Comprehension", "Rose Recognition", "Acc", "80"),
         (IMAGE, "", "Acc", "80"),
+        ("", "", "", ""),
         (IMAGE, "Seed Counting", "MAE"),
     )
     found = one(path)
@@ -158,7 +159,7 @@ def test_rows_that_belong_nowhere_are_told_one_by_one(tmp_path: Path) -> None:
         ("unknown metric", IMAGE, [5]),
         ("unknown sheet", "Smell-Comprehension", [6]),
         ("unknown task", IMAGE, [7]),
-        ("missing column", "", [8]),
+        ("missing column", "", [9]),
     ]
     messages = "\n".join(each["message"] for each in found["findings"])
     assert "Human Action Recognition" in messages
@@ -388,6 +389,9 @@ def test_what_is_unknown_is_refused_by_name(tmp_path: Path) -> None:
     assert run(FACTS / "2025.csv", "--edition", "official-2025-07", "--scope", "B:image").exit_code == 2
     refused = run(FACTS / "2025.csv", "--scope", "B:smell")
     assert isinstance(refused.exception, EchelonError)
+    no_skill = run(FACTS / "2025.csv", "--scope", "D:image-generation:Txt2Img")
+    assert isinstance(no_skill.exception, EchelonError)
+    assert "Txt2Img Gen" in str(no_skill.exception)
     no_sota = run(FACTS / "2025.csv", "--sota", FACTS / "2025.csv")
     assert isinstance(no_sota.exception, EchelonError)
     assert "SoTA Performance" in str(no_sota.exception)

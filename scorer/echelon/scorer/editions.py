@@ -57,7 +57,7 @@ class GroupScores(NamedTuple):
     s3: float
 
 
-class Side(NamedTuple):
+class _Side(NamedTuple):
     """The tasks of one paradigm: all sigmas, and the gated ones."""
 
     sigmas: list[float]
@@ -71,13 +71,13 @@ def gate_won(score: float, sota: float, higher_is_better: bool) -> bool:
 
 def synergy(edition: str, tasks: Iterable[Graded]) -> Scores:
     """The scores of a whole suite; the tasks' order does not matter, to the bit."""
-    sides: dict[tuple[Modality, Paradigm], Side] = {}
-    language = Side([], [])
+    sides: dict[tuple[Modality, Paradigm], _Side] = {}
+    language = _Side([], [])
     for modality, paradigm, _, sigma, gated in tasks:
         if paradigm is Paradigm.LANGUAGE:
             side = language
         else:
-            side = sides.get((modality, paradigm)) or sides.setdefault((modality, paradigm), Side([], []))
+            side = sides.get((modality, paradigm)) or sides.setdefault((modality, paradigm), _Side([], []))
         side.sigmas.append(sigma)
         side.gated.append(gated)
     by_modality = _by_modality(sides) if edition == "2025" else {}
@@ -132,7 +132,7 @@ def mean(values: Sequence[float]) -> float:
     return fsum(values) / len(values) if values else 0.0
 
 
-def _pooled(sides: Mapping[tuple[Modality, Paradigm], Side]) -> Triple:
+def _pooled(sides: Mapping[tuple[Modality, Paradigm], _Side]) -> Triple:
     """2024: one mean over all tasks, whatever their side and modality."""
     comprehension, generation = (
         _joined(side for (_, of), side in sides.items() if of is paradigm)
@@ -142,9 +142,9 @@ def _pooled(sides: Mapping[tuple[Modality, Paradigm], Side]) -> Triple:
     return mean(comprehension.sigmas + generation.sigmas), mean(comprehension.gated + generation.gated), s4
 
 
-def _by_modality(sides: Mapping[tuple[Modality, Paradigm], Side]) -> dict[str, Triple]:
+def _by_modality(sides: Mapping[tuple[Modality, Paradigm], _Side]) -> dict[str, Triple]:
     found = {modality for modality, _ in sides}
-    nothing = Side([], [])
+    nothing = _Side([], [])
     return {
         modality.value: _balanced(
             sides.get((modality, Paradigm.COMPREHENSION), nothing), sides.get((modality, Paradigm.GENERATION), nothing)
@@ -154,15 +154,15 @@ def _by_modality(sides: Mapping[tuple[Modality, Paradigm], Side]) -> dict[str, T
     }
 
 
-def _balanced(comprehension: Side, generation: Side) -> Triple:
+def _balanced(comprehension: _Side, generation: _Side) -> Triple:
     """2025: the mean of both sides' means; a side without tasks counts 0."""
     gated = mean(comprehension.gated), mean(generation.gated)
     return mean((mean(comprehension.sigmas), mean(generation.sigmas))), mean(gated), _harmonic(*gated)
 
 
-def _joined(sides: Iterable[Side]) -> Side:
+def _joined(sides: Iterable[_Side]) -> _Side:
     found = list(sides)
-    return Side([each for side in found for each in side.sigmas], [each for side in found for each in side.gated])
+    return _Side([each for side in found for each in side.sigmas], [each for side in found for each in side.gated])
 
 
 def _average(scores: Iterable[Triple]) -> Triple:

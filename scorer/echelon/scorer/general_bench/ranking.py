@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echelon.adapters import Composition
+from echelon.adapters.settings import nearest
+from echelon.scorer.editions import Graded
+from echelon.scorer.errors import UnknownNameError
 from echelon.scorer.general_bench.catalogue import Catalogue, catalogue
 from echelon.scorer.general_bench.findings import Finding
 from echelon.scorer.general_bench.official_ranker import EDITION as OFFICIAL
@@ -53,10 +56,23 @@ def ranked(path: Path, held_against: Catalogue | None, rules: Rules) -> tuple[li
     findings: tuple[Finding, ...] = ()
     if held_against is None and book.has_sota:
         held_against, findings = stated_catalogue(book, detect_fractions=rules.detect_fractions)
-    found = submissions(book, held_against or catalogue(), detect_fractions=rules.detect_fractions)
+    held_against = held_against or catalogue()
+    _check_scope(rules.scope, held_against)
+    found = submissions(book, held_against, detect_fractions=rules.detect_fractions)
     return [
         Ranked(each, tuple(_standing(each, book, edition, rules) for edition in rules.editions)) for each in found
     ], findings
+
+
+def _check_scope(scope: Scope, held_against: Catalogue) -> None:
+    """A scope without a task would score 0, and look like a bad model."""
+    if any(scope.covers(Graded(aim.modality, aim.paradigm, aim.skill, 0.0, 0.0)) for aim in held_against.aims):
+        return
+    skills = {
+        aim.skill for aim in held_against.aims if (aim.modality, aim.paradigm) == (*scope.modalities, scope.paradigm)
+    }
+    hint = nearest(scope.skill, skills) if skills else ""
+    raise UnknownNameError(f"there is no task in {scope.of(held_against.label)}{hint}")
 
 
 def _standing(submission: Submission, book: Book, edition: str, rules: Rules) -> Standing:

@@ -146,7 +146,7 @@ def _sheet(path: Path, name: str, table: Sequence[Sequence[Cell]]) -> tuple[Shee
     findings = [*_strange_columns(path, name, table[start + 1 :], head, models)]
     rows: list[Row] = []
     for number, cells in enumerate(table[start + 1 :], start + 2):
-        if all(_text(cell) == "" for cell in cells):
+        if not any(map(_text, cells)):
             continue
         named = {field: cell for field, cell in zip(head, cells, strict=True) if field}
         scores = {model: cell for model, cell in zip(models, cells, strict=True) if model}
@@ -200,10 +200,11 @@ def _comma_separated(path: Path) -> Book:
     findings: list[Finding] = []
     rows: list[tuple[str, str, Row]] = []
     for number, cells in enumerate(table[1:], 2):
+        if not any(map(_text, cells)):
+            continue
         if len(cells) != len(head):
-            if cells:
-                reason = f"{len(cells)} fields where the head has {len(head)}: not read"
-                findings.append(Finding(Rule.NO_COLUMN, reason, path.name, rows=(number,)))
+            reason = f"{len(cells)} fields where the head has {len(head)}: not read"
+            findings.append(Finding(Rule.NO_COLUMN, reason, path.name, rows=(number,)))
             continue
         named = {field: cell for field, cell in zip(head, cells, strict=True) if field}
         scores = {model: cell for model, cell in zip(models, cells, strict=True) if model}
