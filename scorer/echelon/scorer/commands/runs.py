@@ -90,6 +90,7 @@ def _facts(
         "seed": record.seed,
         "settings": dict(record.settings),
         "engine": " ".join(filter(None, (record.card.engine, record.card.device, record.card.precision))),
+        **({"attempt": record.suite["attempt"]} if "attempt" in record.suite else {}),
         "sota": ", ".join(sorted({each["source"] for each in (record.sota or {}).values()})),
         "outcomes": {state.value: n for state, n in sum(counts.values(), Counter()).items()},
         "milliseconds": {f"p{q}": round(_quantile(times, q / 100), 1) for q in (50, 90, 99)},
