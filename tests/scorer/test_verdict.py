@@ -231,6 +231,27 @@ def test_a_metric_without_sums_is_judged_by_leaving_out_groups() -> None:
     assert found.value - 0.1 < found.lower(0.05) < found.value < found.upper(0.05) < found.value + 0.1
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "worst"),
+    [
+        ("accuracy", (0.0, 1.0), (0.0, 1.0)),
+        ("wer", (0.0, 1.0), (1.0, 1.0)),
+        ("micro_f1", (1.0, 0.0, 0.0), (0.0, 1.0, 1.0)),
+        ("macro_f1", (1.0, 1.0), (1.0, -1.0)),
+    ],
+)
+def test_a_single_sample_is_no_trouble(name: str, row: Stats, worst: Stats) -> None:
+    found = verdict_of(Measured(metric(name), [row], ["one"], worst), Opponent(0.5))
+    assert found.sota is not None
+    assert (found.sota.state, found.n, found.clusters) == (TaskState.UNDECIDED, 1, 1)
+
+
+@given(right=st.integers(0, 60), sota=st.sampled_from([0.0, 1e-12, 1 - 1e-12, 1.0]))
+def test_sotas_at_the_ends_of_the_scale_are_no_trouble(right: int, sota: float) -> None:
+    p = p_of(measured(shares(right, 60)), Opponent(sota))
+    assert p == pytest.approx(binom.sf(right - 1, 60, sota), rel=1e-3, abs=1e-290)
+
+
 def test_tries_at_a_closed_set_never_spend_more_than_alpha() -> None:
     card = Card("1", (), name="mine")
     records = [

@@ -208,11 +208,12 @@ def _by_rows(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], wor
     names, code = np.unique(np.array(clusters), return_inverse=True)
     group = code % min(len(names), MOST_GROUPS)
     counts = np.bincount(group)
-    without = [
-        metric.finish([row for row, its in zip(rows, group, strict=True) if its != left]) for left in np.unique(group)
-    ]
+    score, without = metric.finish(rows), []
+    for left in range(len(counts)):
+        kept = [row for row, its in zip(rows, group, strict=True) if its != left]
+        without.append(metric.finish(kept) if kept else score)
     failed = metric.finish([*rows, *[worst] * int(counts.max())])
-    return _LeftOut(metric.finish(rows), np.array(without), failed, float(counts.max() / counts.mean()))
+    return _LeftOut(score, np.array(without), failed, float(counts.max() / counts.mean()))
 
 
 def _clustered(rows: Sequence[Stats], clusters: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

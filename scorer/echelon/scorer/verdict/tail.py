@@ -18,6 +18,7 @@ _STEP = 0.25
 _NODES = 64
 _BLOCK = 16
 _NEGLIGIBLE = 1e-13
+_ROUNDS = 200
 _FLAT = 0.1
 """How near to the saddle point the path has to pass, in its widths."""
 
@@ -94,12 +95,13 @@ def _saddle(
     first, second = (weights * values).sum(axis=-1), (weights * values**2).sum(axis=-1)
     # Where a normal distribution of that mean and variance would have it.
     t = np.clip(-(first + np.sqrt(first**2 + 4 * second)) / (2 * second), -0.99, -1e-9)
-    while True:
+    for _ in range(_ROUNDS):
         shares = values / (1 - values * t[:, None])
         slope = (weights * shares).sum(axis=-1) - 1 / t
         curvature = (weights * shares**2).sum(axis=-1) + 1 / t**2
         if (np.abs(slope) <= _FLAT * np.sqrt(curvature)).all():
-            return t, shares, 1 / np.sqrt(curvature)
+            break
         low, high = np.where(slope < 0, t, low), np.where(slope < 0, high, t)
         step = t - slope / curvature
         t = np.where((low < step) & (step < high), step, (low + high) / 2)
+    return t, shares, 1 / np.sqrt(curvature)
