@@ -203,7 +203,7 @@ def test_recall_at_50_needs_words_and_boxes_and_looks_at_50() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["no json", "{}", '["on"]', '[{"subject": 1}]', '[{"subject": "a", "predicate": "b"}]']
+    "said", ["no json", "{}", "[" * 100_000, '["on"]', '[{"subject": 1}]', '[{"subject": "a", "predicate": "b"}]']
 )
 def test_what_is_no_list_of_triplets_is_invalid(said: str) -> None:
     with pytest.raises(InvalidAnswer):

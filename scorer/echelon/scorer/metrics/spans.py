@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters import Box, InvalidInputError, Json, Kind, Part
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 KEPT = 50
 """Triplets of an answer that count, the first ones."""
 OVERLAP = 0.5
+LARGEST = 1e9
+"""Above any coordinate."""
 
 
 class SpanF1(MicroF1):
@@ -95,7 +96,7 @@ def _covers(given: Box | None, wanted: Box | None) -> bool:
 def _items(part: Part) -> list[Any]:
     try:
         items = json.loads(expect(part, Json).value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"this is not valid JSON: {error}") from error
     if not isinstance(items, list):
         raise InvalidInputError("a JSON list is wanted")
@@ -141,4 +142,4 @@ def _box(item: dict[str, Any], key: str) -> Box | None:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
