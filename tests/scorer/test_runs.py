@@ -466,3 +466,15 @@ def test_a_store_has_one_writer(serve: Serve, echelon: Run, begin: Begin, suite:
         second = echelon("run", suite, "--model", f"{server.address}/moody")
     assert second.returncode == 1
     assert "another run is writing" in second.stderr
+
+
+def test_each_try_at_a_closed_suite_may_claim_half_of_what_is_left(suite: Path, shared: Shared, echelon: Run) -> None:
+    (suite / "suite.yaml").write_text(f"closed: true{MANIFEST}")
+    command = ("run", suite, "--model", f"{shared[0]}/calm", "--quiet", "--json")
+    spent = [
+        json.loads(echelon(*command, *options).stdout)["levels"][0]["alpha"]
+        for options in ((), (), ("--new",), ("--new",), ())
+    ]
+    # The second and the last command find the first run again, which stays what it was.
+    assert spent == [0.025, 0.025, 0.0125, 0.00625, 0.025]
+    assert json.loads(echelon("runs", "show", "last", "--json").stdout)["attempt"] == 3
