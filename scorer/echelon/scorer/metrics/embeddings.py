@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from echelon.adapters import Image, InvalidInputError, Json, Kind, Part, Tensor, Text, Video
-from echelon.scorer.instruments import Embedder, Instruments, instrument_id, measured
-from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, read_answer, read_reference
+from echelon.scorer.instruments import Embedder, instrument_id, measured
+from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, Metric, read_answer, read_reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,21 +21,13 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float64]
 
 
-class EmbeddingMetric(MeanMetric):
-    """A metric of an answer's unit vectors: one, or one for each frame of a video.
-
-    A tensor is one vector, or several, for an embedder that takes tensors.
-    """
+class Embedded(Metric):
+    """A metric that takes an embedder."""
 
     role: ClassVar[str]
     """What the embedder is listed under."""
     others: ClassVar[tuple[Kind, ...]] = ()
     """Kinds that are embedded, beside `kind`."""
-    references_are_answers = False
-
-    def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
-        super().__init__(worst, labels)
-        self._instruments = Instruments()
 
     @property
     def id(self) -> str:
@@ -44,13 +36,19 @@ class EmbeddingMetric(MeanMetric):
     @property
     def embedder(self) -> Embedder:
         """The embedder of the metric's role; NotComputedError where there is none."""
-        return self._instruments.embedder(self.role)
-
-    def equip(self, instruments: Instruments) -> None:
-        self._instruments = instruments
+        return self.instruments.embedder(self.role)
 
     def takes(self, kind: Kind) -> bool:
         return kind in (self.kind, *self.others, Kind.TENSOR)
+
+
+class EmbeddingMetric(Embedded, MeanMetric):
+    """A metric of an answer's unit vectors: one, or one for each frame of a video.
+
+    A tensor is one vector, or several, for an embedder that takes tensors.
+    """
+
+    references_are_answers = False
 
     def answer(self, part: Part) -> Vectors:
         """The answer's unit vectors."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from math import isfinite
-from typing import TYPE_CHECKING, ClassVar
+from math import inf
+from typing import TYPE_CHECKING
 
 from echelon.adapters import InvalidInputError, Kind, Part
-from echelon.scorer.errors import InvalidSuiteError
-from echelon.scorer.instruments import Embedder, Instruments, instrument_id, measured
-from echelon.scorer.metrics.metric import InvalidAnswer, Metric, Stats, read_answer, read_reference
+from echelon.scorer.instruments import measured
+from echelon.scorer.metrics.embeddings import Embedded
+from echelon.scorer.metrics.metric import InvalidAnswer, Stats, declared, read_answer, read_reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ FEW = 256
 """Dimensions up to which singular values cost next to nothing."""
 
 
-class FrechetDistance(Metric):
+class FrechetDistance(Embedded):
     """The squared Fréchet distance between Gaussians of the answers' and of the references' features.
 
     All references of a sample count. The stats are (1 or 0 for failed, length of a vector, the answer's vector where
@@ -35,35 +35,15 @@ class FrechetDistance(Metric):
     depends_on_count = True
     higher_is_better = False
     unit = ""
-    range = (0.0, float("inf"))
-    role: ClassVar[str]
-    """What the embedder is listed under."""
-    others: ClassVar[tuple[Kind, ...]] = ()
-    """Kinds that are embedded, beside `kind`."""
+    range = (0.0, inf)
 
     def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
         super().__init__(worst, labels)
-        if worst is None or not (isfinite(worst) and worst > 0):
-            raise InvalidSuiteError(
-                f"metric {self.name!r} has no worst value of its own: give the task a `worst` above 0, not {worst}"
-            )
-        self.limit = worst
-        self._instruments = Instruments()
+        self.limit = declared(self.name, worst)
 
     @property
     def id(self) -> str:
-        return f"{super().id};{self.role}={instrument_id(self.embedder)};worst={self.limit:.17g}"
-
-    @property
-    def embedder(self) -> Embedder:
-        """The embedder of the metric's role; NotComputedError where there is none."""
-        return self._instruments.embedder(self.role)
-
-    def equip(self, instruments: Instruments) -> None:
-        self._instruments = instruments
-
-    def takes(self, kind: Kind) -> bool:
-        return kind in (self.kind, *self.others, Kind.TENSOR)
+        return f"{super().id};worst={self.limit:.17g}"
 
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
         wanted = [self._reference(reference) for reference in references]

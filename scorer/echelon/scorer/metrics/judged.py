@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from echelon.adapters import Kind, Part
 from echelon.scorer.errors import NotComputedError
-from echelon.scorer.instruments import Instruments, Judge, instrument_id, measured
+from echelon.scorer.instruments import Judge, instrument_id, measured
 from echelon.scorer.metrics.embeddings import consistency, directions, mean_cosine, views
 from echelon.scorer.metrics.metric import MeanMetric, read_answer, read_reference
 
@@ -28,10 +28,6 @@ class JudgedMetric(MeanMetric):
     """Whether a video's mark is the mean of its frames' marks."""
     references_are_answers = False
 
-    def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
-        super().__init__(worst, labels)
-        self._instruments = Instruments()
-
     @property
     def id(self) -> str:
         return f"{super().id};{self.role}={instrument_id(self.judge)}"
@@ -39,10 +35,7 @@ class JudgedMetric(MeanMetric):
     @property
     def judge(self) -> Judge:
         """The judge of the metric's role; NotComputedError where there is none."""
-        return self._instruments.judge(self.role)
-
-    def equip(self, instruments: Instruments) -> None:
-        self._instruments = instruments
+        return self.instruments.judge(self.role)
 
     def takes(self, kind: Kind) -> bool:
         return kind in (self.kind, *self.others, Kind.NUMBER)
@@ -105,23 +98,16 @@ class ImageToVideo(MeanMetric):
     kind = Kind.VIDEO
     references_are_answers = False
 
-    def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
-        super().__init__(worst, labels)
-        self._instruments = Instruments()
-
     @property
     def id(self) -> str:
-        embedders = {role: self._instruments.embedder(role) for role in ("dino", "viclip")}
-        judges = {role: self._instruments.judge(role) for role in ("motion_smoothness", "dynamic_degree")}
+        embedders = {role: self.instruments.embedder(role) for role in ("dino", "viclip")}
+        judges = {role: self.instruments.judge(role) for role in ("motion_smoothness", "dynamic_degree")}
         named = (f"{role}={instrument_id(each)}" for role, each in (*embedders.items(), *judges.items()))
         return f"{super().id};{';'.join(named)}"
 
-    def equip(self, instruments: Instruments) -> None:
-        self._instruments = instruments
-
     def value(self, prediction: Part, reference: Part) -> float:
-        dino, viclip = self._instruments.embedder("dino"), self._instruments.embedder("viclip")
-        smooth, moving = self._instruments.judge("motion_smoothness"), self._instruments.judge("dynamic_degree")
+        dino, viclip = self.instruments.embedder("dino"), self.instruments.embedder("viclip")
+        smooth, moving = self.instruments.judge("motion_smoothness"), self.instruments.judge("dynamic_degree")
         subject = consistency(read_answer(lambda part: directions(dino, views(part)), prediction))
         whole = read_answer(lambda part: directions(viclip, [part]), prediction)
         prompt = read_reference(lambda part: directions(viclip, [part]), reference)

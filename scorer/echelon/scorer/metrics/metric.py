@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 from echelon.adapters import InvalidInputError, Kind, Part
 from echelon.adapters.errors import OutputInvalidError
 from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.instruments import Instruments
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from echelon.scorer.instruments import Instruments
 
 Stats: TypeAlias = Sequence[float]
 """What one sample contributes, mostly a tuple; the rows of all samples are all that a score needs."""
@@ -31,8 +30,8 @@ class InvalidAnswer(OutputInvalidError):  # noqa: N818  (a sample's state, not a
 class Metric(ABC):
     """One way to turn answers into a score: sample by sample into stats, then all stats into one number.
 
-    It is built with the task's declared `worst` and `labels` and holds no other state. A failed sample counts as a
-    wholly wrong answer of the reference's size, so that failing never pays.
+    It is built with the task's declared `worst` and `labels`, may be given `instruments`, and holds no other state. A
+    failed sample counts as a wholly wrong answer of the reference's size, so that failing never pays.
     """
 
     name: ClassVar[str]
@@ -51,6 +50,7 @@ class Metric(ABC):
     def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
         self.declared_worst = worst
         self.labels = labels
+        self.instruments = Instruments()
 
     @property
     def id(self) -> str:
@@ -60,9 +60,6 @@ class Metric(ABC):
     def takes(self, kind: Kind) -> bool:
         """Whether an answer of that kind can be scored."""
         return kind is self.kind
-
-    def equip(self, instruments: Instruments) -> None:  # noqa: B027  (most metrics need none)
-        """Hands over what to measure with; nothing is opened before it is needed."""
 
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
         """The stats of an answer against the reference that suits it best; InvalidAnswer if it cannot be scored."""
@@ -124,11 +121,7 @@ class ErrorMetric(MeanMetric):
 
     def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
         super().__init__(worst, labels)
-        if worst is None or not (isfinite(worst) and worst > 0):
-            raise InvalidSuiteError(
-                f"metric {self.name!r} has no worst value of its own: give the task a `worst` above 0, not {worst}"
-            )
-        self.limit = worst
+        self.limit = declared(self.name, worst)
 
     @property
     def id(self) -> str:
@@ -139,6 +132,15 @@ class ErrorMetric(MeanMetric):
 
     def worst(self, references: Sequence[Part]) -> Stats:
         return self.limit, 1.0
+
+
+def declared(name: str, worst: float | None) -> float:
+    """The `worst` of a task whose metric has none of its own; InvalidSuiteError without one."""
+    if worst is None or not (isfinite(worst) and worst > 0):
+        raise InvalidSuiteError(
+            f"metric {name!r} has no worst value of its own: give the task a `worst` above 0, not {worst}"
+        )
+    return worst
 
 
 def column(rows: Iterable[Stats], index: int) -> float:

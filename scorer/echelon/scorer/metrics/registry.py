@@ -129,7 +129,7 @@ def metric(
         )
     built = _load(points[name][0])(worst, labels)
     if instruments is not None:
-        built.equip(instruments)
+        built.instruments = instruments
     return built
 
 

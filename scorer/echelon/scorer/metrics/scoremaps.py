@@ -26,9 +26,10 @@ class _Ranking(Metric):
     """A score of how well the scores of all samples, taken together, tell what is there from what is not.
 
     An answer is a tensor of scores, uint16 or between 0 and 1, or a grey image, or one number between 0 and 1. Its
-    reference is a mask of that shape, not 0 where something is, or an image that is white there, or 0 or 1. Scores are rounded to 65536 levels. Without
-    anything there, or nothing but that, the score is NaN. In a failed sample nothing that is there is ever found, and
-    what is not has the highest score.
+    reference is a mask of that shape, not 0 where something is, or an image that is white there, or 0 or 1.
+
+    Scores are rounded to 65536 levels. Without anything there, or nothing but that, the score is NaN. In a failed
+    sample nothing that is there is ever found, and what is not has the highest score.
     """
 
     variant = "@1;pool=task;levels=65536"
