@@ -131,6 +131,24 @@ def test_an_odd_value_is_told_with_sheet_and_row_and_the_rest_is_read(
     assert found["supported"] == (2 if rule == "maybe a fraction" else 1)
 
 
+def test_a_formula_that_fails_is_told_and_one_that_works_is_read(tmp_path: Path) -> None:
+    import xlsxwriter
+
+    path = tmp_path / "formulas.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet("notes")
+        sheet = book.add_worksheet(AUDIO)
+        sheet.write_row(0, 0, (*HEAD, "m"))
+        sheet.write_row(1, 0, (1, "AudioEdit", "", "CLAP"))
+        sheet.write_formula(1, 4, "=1/0", None, "#DIV/0!")
+        sheet.write_row(2, 0, (2, "SingleCaptionToAudio", "", "CLAP"))
+        sheet.write_formula(2, 4, "=30+7", None, 37)
+    found = one(path)
+    assert told(found) == [("unknown sheet", "notes", []), ("not a number", AUDIO, [2])]
+    assert (found["supported"], found["paradigms"]["audio-generation"]["S2"]) == (1, pytest.approx(37 / 20))
+    assert "'#DIV/0!' is no number" in run(path).output
+
+
 @pytest.mark.parametrize("mark", ["∞", "inf", None, ""])
 def test_the_official_marks_for_unsupported_tasks_are_no_oddity(tmp_path: Path, mark: object) -> None:
     rows = official_rows(AUDIO, "m", {"TextToSpeech": mark, "AudioEdit": 50})

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from echelon.adapters.errors import ConfigurationError
 from echelon.adapters.settings import nearest
 from echelon.scorer.general_bench.catalogue import SHEETS, sheet_of
+from echelon.scorer.general_bench.error_cells import error_cells
 from echelon.scorer.general_bench.findings import Finding, Rule
 from echelon.scorer.suites.suite import Modality, Paradigm
 
@@ -106,13 +107,16 @@ def _excel(path: Path) -> Book:
 
     try:
         with CalamineWorkbook.from_path(path) as book:
-            tables = [
-                (name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names
-            ]
+            tables: dict[str, list[list[Cell]]] = {
+                name: [[*row] for row in book.get_sheet_by_name(name).to_python(skip_empty_area=False)]
+                for name in book.sheet_names
+            }
     except CalamineError as error:
         raise UnreadableFileError(f"{path} is no Excel workbook: {error}") from error
+    for cell in error_cells(path):
+        tables[cell.sheet][cell.row][cell.column] = cell.text
     sheets, findings = [], []
-    for written, table in tables:
+    for written, table in tables.items():
         name = official_sheet(written)
         if name is None:
             findings.append(_strange_sheet(path, written))
