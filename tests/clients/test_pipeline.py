@@ -163,29 +163,25 @@ async def test_a_client_that_does_not_read_is_not_read_from(serving: Serving) ->
     async with serving() as server, grpc.aio.insecure_channel(server.listener.address) as channel:
         stream: Any = pb_grpc.ModelServiceStub(channel).Pipeline()
         written = 0
-
-        async def write() -> None:
-            nonlocal written
-            for number in range(400):
-                await stream.write(pb.PipelineRequest(calls=[call(number, f"large {1 << 20}")]))
-                written += 1
-
-        writing = asyncio.create_task(write())
-        last = -1
-        while written > last:
-            last = written
-            await asyncio.sleep(0.3)
-        asked = sum(len(batch) for batch in json.loads(words_of(await ask_diary(server))))
-        assert asked < 100
-        reading = asyncio.create_task(drain(stream, 400))
-        await writing
+        # One at a time, so that the server has an answer before it is offered the next call.
+        while await larges_asked(server, at_least=written):
+            assert written < 100
+            await stream.write(pb.PipelineRequest(calls=[call(written, f"large {1 << 20}")]))
+            written += 1
+        reading = asyncio.create_task(drain(stream, written))
         await stream.done_writing()
-        assert await reading == 400
+        assert await reading == written
 
 
-async def ask_diary(server: Any) -> Any:
+async def larges_asked(server: Any, *, at_least: int) -> bool:
+    """Whether the model was asked for so many large answers; False once it has been waited for in vain."""
     async with AsyncClient(server.listener.address) as client:
-        return await client.ask("parrot", said("diary"))
+        for _ in range(40):
+            batches = json.loads(words_of(await client.ask("parrot", said("diary"))))
+            if sum(word.startswith("large") for batch in batches for word in batch) >= at_least:
+                return True
+            await asyncio.sleep(0.05)
+    return False
 
 
 async def drain(stream: Any, count: int) -> int:

@@ -43,6 +43,7 @@ from echelon.adapters.card import Composition
 from echelon.scorer.outcomes import State
 from echelon.scorer.report import as_json, html, text
 from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult, ViewedSample
+from echelon.scorer.sigmas import Edition
 from echelon.scorer.suites.suite import Modality, Paradigm, SuiteInfo, Task
 from echelon.scorer.verdict.family import Bounds, LeadVerdict, TaskState, TaskVerdict
 from echelon.scorer.verdict.figures import Figure, LevelVerdict
@@ -112,7 +113,7 @@ def a_verdict(score: float, sota: float | None, n: int | None, state: TaskState 
     return TaskVerdict(50, 40, "exact McNemar", bounds, 0.001, judged)
 
 
-def a_level(edition: str, level: int = 3, *, synergy_counts: bool = True, notes: Sequence[str] = ()) -> LevelResult:
+def a_level(edition: Edition, level: int = 3, *, synergy_counts: bool = True, notes: Sequence[str] = ()) -> LevelResult:
     by_modality = {"image": (60.0, 30.0, 20.0), "audio": (40.0, 10.0, 0.0)} if edition == "2025" else {}
     return LevelResult(
         edition, "starter@1a2b", level, 52.345, 21.5, 12.25, 0.0, synergy_counts, by_modality, tuple(notes)
@@ -123,7 +124,8 @@ def a_level_verdict(level: LevelResult) -> LevelVerdict:
     paper = Figure(level.level, level.s2, level.s3, level.s4, level.s5)
     ps = {1: 0.001, 2: 0.002, 3: 0.2, 4: 1.0, 5: 1.0}
     certified, possible = Figure(2, 48.0, 0.0, 0.0, 0.0), Figure(5, 60.0, 55.5, 44.5, 33.5)
-    return LevelVerdict(level.edition, 0.05, paper, certified, possible, ps)
+    edition: Edition = "2024" if level.edition == "2024" else "2025"
+    return LevelVerdict(edition, 0.05, paper, certified, possible, ps)
 
 
 CARD = Card(
