@@ -53,11 +53,13 @@ class Commands(click.Group):
 
 _SUMMARIES = {
     "adapters": "List the installed adapters, or show one.",
+    "compare": "Compare two runs of one suite, sample by sample.",
     "demo": "Serve the built-in models, evaluate them and print their levels.",
     "export": "Write a run in General-Bench's own forms.",
     "health": "Tell whether a server, or one of its models, can answer.",
     "levels": "Tell the levels that tables of scores amount to.",
     "models": "List the models of a server.",
+    "plan": "Show what is nearest to a run's next level.",
     "report": "Write a run's report, or print it.",
     "run": "Evaluate a model on a suite.",
     "runs": "List the stored runs, or show one.",
