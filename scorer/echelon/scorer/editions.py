@@ -25,6 +25,8 @@ from echelon.scorer.suites.suite import Modality, Paradigm
 WITHOUT_SYNERGY = (Composition.DISPATCHER, Composition.AGENT)
 HIGHEST_WITHOUT_SYNERGY = 2
 
+_BOTH = (Paradigm.COMPREHENSION, Paradigm.GENERATION)
+
 
 class Graded(NamedTuple):
     """One task as the formulas see it, in 0-100: `sigma` is 0 where the task counts nothing, `gated` where it loses."""
@@ -57,11 +59,8 @@ class GroupScores(NamedTuple):
     s3: float
 
 
-class _Side(NamedTuple):
-    """The tasks of one paradigm: all sigmas, and the gated ones."""
-
-    sigmas: list[float]
-    gated: list[float]
+Sides: TypeAlias = Mapping[tuple[Modality, Paradigm], Sequence[Graded]]
+"""The tasks of each paradigm in each modality."""
 
 
 def gate_won(score: float, sota: float, higher_is_better: bool) -> bool:
@@ -71,18 +70,13 @@ def gate_won(score: float, sota: float, higher_is_better: bool) -> bool:
 
 def synergy(edition: str, tasks: Iterable[Graded]) -> Scores:
     """The scores of a whole suite; the tasks' order does not matter, to the bit."""
-    sides: dict[tuple[Modality, Paradigm], _Side] = {}
-    language = _Side([], [])
-    for modality, paradigm, _, sigma, gated in tasks:
-        if paradigm is Paradigm.LANGUAGE:
-            side = language
-        else:
-            side = sides.get((modality, paradigm)) or sides.setdefault((modality, paradigm), _Side([], []))
-        side.sigmas.append(sigma)
-        side.gated.append(gated)
+    sides: dict[tuple[Modality, Paradigm], list[Graded]] = {}
+    for task in tasks:
+        sides.setdefault(task[:2], []).append(task)
+    language = mean([task.gated for (_, side), own in sides.items() if side is Paradigm.LANGUAGE for task in own])
     by_modality = _by_modality(sides) if edition == "2025" else {}
     s2, s3, s4 = _average(by_modality.values()) if edition == "2025" else _pooled(sides)
-    return Scores(s2, s3, s4, s4 * mean(language.gated) / 100, by_modality)
+    return Scores(s2, s3, s4, s4 * language / 100, by_modality)
 
 
 def group(tasks: Iterable[Graded]) -> GroupScores:
@@ -132,37 +126,27 @@ def mean(values: Sequence[float]) -> float:
     return fsum(values) / len(values) if values else 0.0
 
 
-def _pooled(sides: Mapping[tuple[Modality, Paradigm], _Side]) -> Triple:
+def _pooled(sides: Sides) -> Triple:
     """2024: one mean over all tasks, whatever their side and modality."""
     comprehension, generation = (
-        _joined(side for (_, of), side in sides.items() if of is paradigm)
-        for paradigm in (Paradigm.COMPREHENSION, Paradigm.GENERATION)
+        [task for (_, side), tasks in sides.items() if side is paradigm for task in tasks] for paradigm in _BOTH
     )
-    s4 = _harmonic(mean(comprehension.gated), mean(generation.gated))
-    return mean(comprehension.sigmas + generation.sigmas), mean(comprehension.gated + generation.gated), s4
+    return (*group(comprehension + generation), _harmonic(group(comprehension).s3, group(generation).s3))
 
 
-def _by_modality(sides: Mapping[tuple[Modality, Paradigm], _Side]) -> dict[str, Triple]:
-    found = {modality for modality, _ in sides}
-    nothing = _Side([], [])
+def _by_modality(sides: Sides) -> dict[str, Triple]:
+    found = {modality for modality, side in sides if side in _BOTH}
     return {
-        modality.value: _balanced(
-            sides.get((modality, Paradigm.COMPREHENSION), nothing), sides.get((modality, Paradigm.GENERATION), nothing)
-        )
+        modality.value: _balanced(*(group(sides.get((modality, side), ())) for side in _BOTH))
         for modality in Modality
         if modality in found
     }
 
 
-def _balanced(comprehension: _Side, generation: _Side) -> Triple:
+def _balanced(comprehension: GroupScores, generation: GroupScores) -> Triple:
     """2025: the mean of both sides' means; a side without tasks counts 0."""
-    gated = mean(comprehension.gated), mean(generation.gated)
-    return mean((mean(comprehension.sigmas), mean(generation.sigmas))), mean(gated), _harmonic(*gated)
-
-
-def _joined(sides: Iterable[_Side]) -> _Side:
-    found = list(sides)
-    return _Side([each for side in found for each in side.sigmas], [each for side in found for each in side.gated])
+    s2, s3 = (mean(scores) for scores in zip(comprehension, generation, strict=True))
+    return s2, s3, _harmonic(comprehension.s3, generation.s3)
 
 
 def _average(scores: Iterable[Triple]) -> Triple:

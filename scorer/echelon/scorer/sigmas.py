@@ -30,14 +30,16 @@ def sigma(metric_name: str, score: float, edition: str) -> float:
     if maps is None:
         raise UnknownNameError(f"there is no edition {edition!r}{nearest(edition, MAPS)}")
     to_unit = maps.get(metric_name)
-    if to_unit is None and not 0 <= score <= 1:
-        raise InvalidSuiteError(
-            f"metric {metric_name!r} gave {score}: edition {edition} has no map for it, so its scores must be fractions"
-        )
+    if to_unit is None:
+        if not 0 <= score <= 1:
+            raise InvalidSuiteError(
+                f"metric {metric_name!r} gave {score}: edition {edition} has no map for it, "
+                "so its scores must be fractions"
+            )
+        return 100 * score
     if not isfinite(score):
         raise InvalidSuiteError(f"metric {metric_name!r} gave {score}, which is no score")
-    share = to_unit(score) if to_unit else score
-    return 0.0 if share <= 0 else 100.0 if share >= 1 else 100 * share
+    return 100 * min(1.0, max(0.0, to_unit(score)))
 
 
 def _logistic(z: float) -> float:
