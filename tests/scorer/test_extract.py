@@ -9,7 +9,22 @@ from time import process_time
 import numpy as np
 import pytest
 
-from echelon.adapters import Audio, Boxes, Choice, Image, Kind, Mask, Mesh, Number, Part, PointCloud, Text, Video
+from echelon.adapters import (
+    Audio,
+    Boxes,
+    Choice,
+    Image,
+    Json,
+    Kind,
+    Mask,
+    Mesh,
+    Number,
+    Part,
+    PointCloud,
+    Tensor,
+    Text,
+    Video,
+)
 from echelon.scorer.errors import UnknownNameError
 from echelon.scorer.extract import EXTRACTORS, InvalidAnswer, extract, extractor
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
@@ -186,6 +201,8 @@ MEDIA = {
     "audio": Audio.from_array(np.zeros(4), 8000),
     "video": Video.from_array(np.zeros((2, 2, 3), np.uint8), frames_per_second=5),
     "points": PointCloud.from_array(np.ones((4, 3))),
+    "mesh": Mesh.from_array(np.eye(3), np.array([[0, 1, 2]])),
+    "tensor": Tensor.from_array(np.ones((2, 2))),
 }
 
 
@@ -206,6 +223,30 @@ def test_the_points_of_a_mesh_are_its_vertices() -> None:
     assert (found.array() == vertices).all()
 
 
+@pytest.mark.parametrize("part", [Json("[1]"), Text("[1]"), Text(" ```json\n[1]\n``` ")])
+def test_json_comes_as_such_or_as_text(part: Part) -> None:
+    assert extract("json", (part,), TASK) == Json("[1]")
+
+
+@pytest.mark.parametrize("text", ["", "one", "[1", "[" * 100_000])
+def test_what_is_no_json_is_invalid(text: str) -> None:
+    with pytest.raises(InvalidAnswer, match="no JSON in"):
+        extract("json", (Text(text),), TASK)
+
+
+@pytest.mark.parametrize(
+    ("said", "label"), [("The answer is Cat.", "cat"), (' "New  York" ', "new york"), ("-1", "-1")]
+)
+def test_a_term_is_a_label_that_no_list_has(said: str, label: str) -> None:
+    assert extract("term", (Text(said),), TASK) == Choice.of(label)
+
+
+def test_terms_are_a_set_of_labels() -> None:
+    wanted = Choice.of("ann", "new york", "bob")
+    assert extract("terms", (Text("Ann, New York<p>Bob; ann"),), TASK) == wanted
+    assert extract("terms", (Choice.of("Ann", "New York", "Bob"),), TASK) == wanted
+
+
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_every_extractor_refuses_an_answer_of_nothing(name: str) -> None:
     with pytest.raises(InvalidAnswer, match="nothing"):
@@ -215,6 +256,7 @@ def test_every_extractor_refuses_an_answer_of_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_every_extractor_has_a_versioned_id_and_gives_the_kind_it_declares(name: str) -> None:
     examples: dict[str, Part] = {**MEDIA, "label": Text("cat"), "labels": Text("cat"), "number": Text("1")}
+    examples["json"] = Text("[]")
     found = extractor(name)
     assert found.id == f"{name}@1"
     assert found.take((examples.get(name, Text("hello")),), TASK).kind is found.kind

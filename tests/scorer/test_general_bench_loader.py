@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -796,6 +797,84 @@ def test_every_sota_is_a_possible_score_of_its_metric() -> None:
         if not reading.problem:
             low, high = metric(reading.metric, reading.worst).range
             assert low <= sota.score <= high, entry
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 2**40) | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+PATHS = re.findall(
+    r"\S+",
+    """input input.question input.options input.context input.table input.prompt input.raw_text input.video_folder
+    input.image input.audio_file input.gt_dir input.sourceCode input.data output output.answer output.summary
+    output.text output.target output.proof output.proof.steps output.proof.conclusion output.solution.final_answer
+    output.response.content output.reference output.flow document document_list in out dialog language goal context func
+    code statement problem.text problem.constraints video_path caption trajectory tube_start_frame tube_end_frame""",
+)
+ITEM = st.dictionaries(st.sampled_from(PATHS), JSON, min_size=1, max_size=len(PATHS))
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """An item of values by their dotted paths; what does not fit together is left out."""
+    item: dict[str, Any] = {}
+    for path, value in flat.items():
+        inner: Any = item
+        *above, last = path.split(".")
+        for name in above:
+            inner = inner.setdefault(name, {}) if isinstance(inner, dict) else None
+        if isinstance(inner, dict):
+            inner[last] = value
+    return item
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        *(("Commonsense Reasoning", "nlp", type_) for type_ in NLP),
+        ("Time Series", "nlp", "Time Series"),
+        ("Legal NER", "nlp", "ner"),
+        ("Code Generation", "nlp", "Code Generation"),
+        ("Code Repair", "nlp", "Code Repair"),
+        ("Bird Sound Detection", "audio/comprehension", ""),
+        ("Intent Classification", "audio/comprehension", ""),
+        *(
+            (entry.task, f"{entry.sheet.partition('-')[0].lower()}/{entry.sheet.partition('-')[2].lower()}", "")
+            for metric_ in (
+                "EPE",
+                "AUC",
+                "m_vIoU",
+                "mIoU",
+                "absRel",
+                "AP50",
+                "PSNR",
+                "CD (Chamfer Distance)",
+                "PQ",
+                "R@50",
+            )
+            for entry in [next(e for e in catalogue().entries if e.metric == metric_)]
+        ),
+    ],
+    ids=" ".join,
+)
+@given(items=st.lists(ITEM, min_size=8, max_size=16), intents=st.dictionaries(st.text(max_size=3), JSON, max_size=3))
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=8)
+def test_whatever_items_hold_they_are_read_or_refused(
+    task: tuple[str, str, str], items: list[dict[str, Any]], intents: dict[str, Any], tmp_path: Path
+) -> None:
+    name, place, type_ = task
+    folder = tmp_path / place / name.replace("/", "-")
+    data = [{**nested(item), "id": n} for n, item in enumerate(items)]
+    write(folder / "annotation.json", {"type": type_, "intent_label": intents, "data": data})
+    suite = opened(tmp_path, tmp_path)
+    (found,) = [each for each in suite.tasks if each.not_computed != ABSENT]
+    if suite.sample_ids(found):
+        try:
+            list(suite.samples(found))
+        except InvalidSuiteError:
+            assert not found.not_computed.startswith("unreadable")
+    else:
+        assert found.not_computed.startswith("unreadable")
 
 
 @given(name=st.text(max_size=60))

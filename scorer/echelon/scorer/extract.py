@@ -5,6 +5,7 @@ An extractor's id carries a version: another reading of the same answer is anoth
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from echelon.adapters import (
     Boxes,
     Choice,
     Image,
+    Json,
     Kind,
     Mask,
     Mesh,
@@ -141,6 +143,17 @@ def _points(parts: tuple[Part, ...], task: Task) -> PointCloud:
     return PointCloud(mesh.vertices, mesh.vertex_count)
 
 
+def _json(parts: tuple[Part, ...], task: Task) -> Json:
+    if _has(parts, Json):
+        return _only(parts, Json)
+    text = _only(parts, Text).value.strip().removeprefix("```json").strip("`").strip()
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidAnswer(f"no JSON in {reading.shortened(text)}") from None
+    return Json(text)
+
+
 EXTRACTORS = MappingProxyType(
     {
         found.name: found
@@ -159,6 +172,7 @@ EXTRACTORS = MappingProxyType(
             Extractor("video", 1, Kind.VIDEO, _sole(Video)),
             Extractor("points", 1, Kind.POINT_CLOUD, _points),
             Extractor("mesh", 1, Kind.MESH, _sole(Mesh)),
+            Extractor("json", 1, Kind.JSON, _json),
             Extractor("tensor", 1, Kind.TENSOR, _sole(Tensor)),
         )
     }

@@ -139,7 +139,7 @@ def _proof(item: Item) -> list[Any]:
     proof = _given(item, "output.proof")
     if not isinstance(proof, Mapping):
         return []
-    return ["\n".join(map(str, proof.get("steps", []))) + f"\nConclusion: {proof.get('conclusion', '')}"]
+    return [f"{plain_text(proof.get('steps', []))}\nConclusion: {proof.get('conclusion', '')}"]
 
 
 def _options(value: Any) -> list[str]:
@@ -163,9 +163,15 @@ def _table(value: Any) -> str:
     return "\n".join(" | ".join(map(str, row if isinstance(row, list) else [row])) for row in rows)
 
 
+def _documents(value: Any) -> str:
+    return "\n\n".join(map(plain_text, value)) if isinstance(value, list) else plain_text(value)
+
+
 def _context(value: Any) -> str:
     """The blocks of a programming task: {type, content}, where an example's content is a list of {input, output}."""
     blocks = value if isinstance(value, list) else [value]
+    if not all(isinstance(block, Mapping) for block in blocks):
+        return plain_text(value)
     return "\n\n".join(f"{block.get('type', '')}:\n{plain_text(block.get('content', ''))}" for block in blocks)
 
 
@@ -259,8 +265,9 @@ def _tube(item: Item) -> list[Any]:
     boxes, start, end = (_given(item, name) for name in ("trajectory", "tube_start_frame", "tube_end_frame"))
     if isinstance(boxes, list) and isinstance(start, int):
         return [{str(start - 1 + n): {"bbox": box} for n, box in enumerate(boxes)}]
-    if isinstance(boxes, Mapping):
-        inside = {frame: box for frame, box in boxes.items() if (start or 0) <= int(frame) < (end or len(boxes))}
+    if isinstance(boxes, Mapping) and isinstance(end, int):
+        first = start if isinstance(start, int) else 0
+        inside = {frame: box for frame, box in boxes.items() if not frame.isdecimal() or first <= int(frame) < end}
         return [inside] if inside else []
     return []
 
@@ -296,7 +303,7 @@ _TYPES: Mapping[str, Form] = {
         "Summarise the text.",
         _fields(
             _Field("document", "document", optional=True),
-            _Field("documents", "document_list", lambda value: "\n\n".join(map(plain_text, value)), optional=True),
+            _Field("documents", "document_list", _documents, optional=True),
         ),
         _one("output.summary", "output.highlights"),
     ),

@@ -46,6 +46,7 @@ _ANSWERED_WITH: Mapping[Kind, tuple[Kind, ...]] = MappingProxyType(
     {
         Kind.CHOICE: (Kind.CHOICE, Kind.TEXT),
         Kind.NUMBER: (Kind.NUMBER, Kind.TEXT),
+        Kind.JSON: (Kind.JSON, Kind.TEXT),
         Kind.POINT_CLOUD: (Kind.POINT_CLOUD, Kind.MESH),
     }
 )

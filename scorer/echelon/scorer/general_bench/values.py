@@ -137,7 +137,7 @@ def media_line(name: str, finder: Finder, *, part_name: str = "") -> Line:
 def _split(name: str) -> tuple[str, str]:
     """A path without its suffix, and the suffix in lower case."""
     path = PurePosixPath(name.replace("\\", "/"))
-    return str(path.with_suffix("")), path.suffix.lower()
+    return str(path.with_suffix("") if path.name else path), path.suffix.lower()
 
 
 def _is_there(find: Callable[[str], object], name: str) -> bool:
