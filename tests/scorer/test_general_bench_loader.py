@@ -568,10 +568,12 @@ def test_options_are_letters_and_their_number_is_the_chance(tmp_path: Path) -> N
 
 
 def test_placeholders_are_filled(tmp_path: Path) -> None:
-    item = {"raw_text": "It rocks", "target": "it", "prompt": "<<<raw_text>>> on <<<target>>>? {yes}"}
+    item = {"raw_text": "<<<target>>> rocks", "target": "it", "prompt": "<<<raw_text>>> on <<<target>>>? {yes}"}
     content = {"type": "classification", "data": [{"id": 1, "input": item, "output": {"label": "For"}}]}
     write(tmp_path / "nlp/Stance-Detection/annotation.json", content)
-    assert samples(opened(tmp_path, tmp_path), "nlp-stance-detection")[0].instruction == "It rocks on it? {yes}"
+    assert (
+        samples(opened(tmp_path, tmp_path), "nlp-stance-detection")[0].instruction == "<<<target>>> rocks on it? {yes}"
+    )
 
 
 def test_intents_are_shown_with_their_words(tmp_path: Path) -> None:

@@ -9,14 +9,27 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from echelon.adapters import Audio, Image
 from echelon.scorer.general_bench.catalogue import catalogue
 from echelon.scorer.general_bench.loader import GeneralBench
+from echelon.scorer.general_bench.scoring import score
 from echelon.scorer.general_bench.workbooks import read
+from echelon.scorer.outcomes import State
 from echelon.scorer.suites.answers import write_answers
 
 COUNT = 6
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1, COUNT)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["A", "b", "0", ""]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=3,
+)
 
 
 class Ended(NamedTuple):
@@ -347,6 +360,22 @@ def test_every_fault_of_a_prediction_file_is_told(bench: Path, echelon: Echelon)
     task = scored.tasks["nlp-commonsense-reasoning"]
     assert task["counts"] == {"answered": 2, "invalid": 4}
     assert task["score"] == pytest.approx(2 / 6)
+
+
+@given(data=st.lists(st.dictionaries(st.sampled_from(["id", "prediction", "prediction_final"]), JSON), max_size=12))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+def test_whatever_is_predicted_every_sample_ends_once(data: list[dict[str, Any]], tmp_path: Path) -> None:
+    questions = [
+        {"id": n, "input": {"question": "?", "options": ["x", "y"]}, "output": {"answer": "A"}} for n in range(COUNT)
+    ]
+    write(tmp_path / "nlp/Commonsense-Reasoning/annotation.json", {"type": "MultipleChoiceQA", "data": questions})
+    predict(tmp_path, "nlp/Commonsense-Reasoning", data)
+    suite = GeneralBench(tmp_path, tmp_path / "cache")
+    (task,) = [task for task in score(suite, tmp_path, model="m").result.tasks if task.sample_count]
+    assert sum(task.counts.values()) == task.sample_count == COUNT
+    assert task.complete
+    assert task.score is not None
+    assert task.score <= task.counts.get(State.ANSWERED, 0) / COUNT
 
 
 def test_two_files_for_one_task_are_refused(bench: Path, tmp_path: Path, echelon: Echelon) -> None:

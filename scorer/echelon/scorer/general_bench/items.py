@@ -6,6 +6,7 @@ that say more than their fields do; one form serves them all.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ VERSION = 1
 MAX_PROMPT = 65536
 MAX_TEXT = 2**20
 MAX_PARTS = 256
+_PLACE = re.compile(r"<<<(\w+)>>>")
 _ANSWER_NAMES = ("answer", "text", "label", "caption", "response", "reference", "prediction", "target")
 _PROMPT_NAMES = ("prompt", "question", "instruction")
 _HIDDEN = ("gt_dir", "pred_dir")
@@ -157,9 +159,9 @@ def _lettered(value: Any) -> str:
 def _table(value: Any) -> str:
     """Tables of {header, rows} as lines; any other table as JSON."""
     tables = value if isinstance(value, list) else [value]
-    if not all(isinstance(table, Mapping) and {"header", "rows"} <= table.keys() for table in tables):
+    if not all(isinstance(table, Mapping) and isinstance(table.get("rows"), list) for table in tables):
         return plain_text(value)
-    rows = [row for table in tables for row in (table["header"], *table["rows"])]
+    rows = [row for table in tables for row in (table.get("header", []), *table["rows"])]
     return "\n".join(" | ".join(map(str, row if isinstance(row, list) else [row])) for row in rows)
 
 
@@ -176,12 +178,10 @@ def _context(value: Any) -> str:
 
 
 def _filled_prompt(item: Item, finder: Finder) -> Question:
-    """A prompt with `<<<name>>>` places for the input's other fields."""
-    inputs = _value(item, "input")
+    """A prompt with `<<<name>>>` places for the input's other fields; what is put in is not searched for places."""
     prompt, raw = str(_value(item, "input.prompt")), str(_value(item, "input.raw_text"))
-    filled = prompt
-    for name, value in inputs.items():
-        filled = filled.replace(f"<<<{name}>>>", plain_text(value)) if name != "prompt" else filled
+    inputs = _value(item, "input")
+    filled = _PLACE.sub(lambda found: plain_text(inputs[found[1]]) if found[1] in inputs else found[0], prompt)
     parts = () if "<<<raw_text>>>" in prompt else (TextLine(raw, name="raw_text"),)
     return Question({"prompt": filled}, parts)
 
