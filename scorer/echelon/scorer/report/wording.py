@@ -132,7 +132,7 @@ def mark(task: TaskResult) -> Mark:
 def _won(verdict: LeadVerdict, _: str) -> Mark:
     constant = verdict.against is Against.CONSTANT
     above = "the published figure" if constant else "the sota"
-    return Mark("won", f"above {above}, also when all tasks of the run are looked at (5 % for all of them)", "✓")
+    return Mark("won", f"above {above} beyond doubt, also when all tasks of the run are looked at", "✓")
 
 
 def _undecided(_: LeadVerdict, obstacle: str) -> Mark:
@@ -143,7 +143,7 @@ _STATES: Mapping[TaskState, Callable[[LeadVerdict, str], Mark]] = {
     TaskState.WON: _won,
     TaskState.TIE: lambda *_: Mark("tie", "no sample tells the model from the reference run", "="),
     TaskState.LIKELY: lambda *_: Mark(
-        "likely", "above the sota by itself at 95 %, but not among all tasks of the run", "↑"
+        "likely", "above the sota beyond doubt by itself, but not when all tasks of the run are looked at", "↑"
     ),
     TaskState.UNDECIDED: _undecided,
     TaskState.BELOW: lambda *_: Mark("below", "below the sota, also when all tasks are looked at", "↓"),

@@ -125,17 +125,23 @@ def is_mean(metric: Metric) -> bool:
     return isinstance(metric, MeanMetric) and type(metric).from_sums is MeanMetric.from_sums
 
 
-def paired(model: Evidence, reference: Evidence) -> Evidence:
+def paired(metric: Metric, model: Evidence, reference: Evidence) -> Evidence:
     """What the same samples say of the difference between two models' scores.
 
     If neither were better, a cluster could as well have gone the other way round: the worst that could have come is the
-    largest difference seen, in whichever direction.
+    largest difference seen, in whichever direction. On scales without a near end differences may be skew, and it lies
+    one span further out.
     """
-    import numpy as np
-
     gains = model.gains - reference.gains
-    most = float(np.abs(gains).max())
-    return Evidence(gains, model.sizes, floor=-most, ceiling=most, largest=model.largest)
+    low, high = min(0.0, float(gains.min())), max(0.0, float(gains.max()))
+    span = high - low
+    floor, ceiling = (-max(high, -low), max(high, -low)) if _is_fraction(metric) else (low - span, high + span)
+    return Evidence(gains, model.sizes, floor=floor, ceiling=ceiling, largest=model.largest)
+
+
+def _is_fraction(metric: Metric) -> bool:
+    """Whether the scale's ends, 0 and 1, are near to what samples get; decibels and errors have no such ends."""
+    return metric.unit == "fraction"
 
 
 def _sign(metric: Metric) -> float:
@@ -150,7 +156,7 @@ def _ceiling(metric: Metric, values: NDArray[np.float64]) -> float:
     """
     best = metric.range[1] if metric.higher_is_better else -metric.range[0]
     highest = float(values.max())
-    if metric.unit == "fraction":
+    if _is_fraction(metric):
         return max(best, highest)
     return max(highest, min(best, 2 * highest - float(values.min())))
 

@@ -34,7 +34,7 @@ class Measured:
 
     def against(self, rows: Sequence[Stats]) -> Evidence:
         """What the same samples say of the lead over another model's `rows`."""
-        return paired(self.evidence(), evidence(self.metric, rows, self.clusters, self.worst))
+        return paired(self.metric, self.evidence(), evidence(self.metric, rows, self.clusters, self.worst))
 
     def evidence(self) -> Evidence:
         """What the samples say of the score."""
