@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from echelon.adapters import InvalidInputError, Kind, Part, Tensor
 from echelon.scorer.errors import InvalidSuiteError
-from echelon.scorer.metrics.metric import ErrorMetric, InvalidAnswer, expect, read_answer, read_reference
+from echelon.scorer.metrics.metric import ErrorMetric, InvalidAnswer, alike, expect, read_answer, read_reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,10 +123,7 @@ class OfficialRelativeDepthError(ErrorMetric):
 
 def _both(prediction: Part, reference: Part) -> tuple[Field, Field]:
     """Both tensors, of one shape; an answer is finite."""
-    given, wanted = read_answer(_answer, prediction), read_reference(_numbers, reference)
-    if given.shape != wanted.shape:
-        raise InvalidAnswer(f"the tensor has the shape {given.shape}, {wanted.shape} is wanted")
-    return given, wanted
+    return alike(read_answer(_answer, prediction), read_reference(_numbers, reference), "tensor")
 
 
 def _answer(part: Part) -> Field:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from echelon.adapters import InvalidInputError, Kind, Mask, Part, Tensor
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.metrics.metric import (
-    InvalidAnswer,
     MeanMetric,
     RatioMetric,
     Stats,
+    alike,
     expect,
     quotient,
     read_both,
@@ -47,7 +47,7 @@ class MeanIoU(LabelledMetric):
     kind = Kind.MASK
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
-        return self._stats(*_alike(*read_both(self.classes, prediction, reference)))
+        return self._stats(*alike(*read_both(self.classes, prediction, reference), "mask"))
 
     def worst(self, references: Sequence[Part]) -> Stats:
         import numpy as np
@@ -116,7 +116,7 @@ class VideoMeanIoU(RatioMetric):
     def compare(self, prediction: Part, reference: Part) -> Stats:
         import numpy as np
 
-        given, wanted = _alike(*read_both(lambda part: numbered(part, 3), prediction, reference))
+        given, wanted = alike(*read_both(lambda part: numbered(part, 3), prediction, reference), "mask")
         objects = np.unique(wanted[wanted > 0])
         if not objects.size:
             return float(not (given > 0).any()), 1.0
@@ -133,7 +133,7 @@ class VideoMeanIoU(RatioMetric):
         return quotient(sums[..., 0], sums[..., 1])
 
 
-class InstanceMeanIoU(MeanMetric):
+class InstanceMeanIoU(LabelledMetric, MeanMetric):
     """The mean over shapes of the mean over a shape's parts of intersection by union; a part in neither counts 1.
 
     Parts are tensors with each point's part, its place in the task's labels, which are the parts of one category of
@@ -144,13 +144,8 @@ class InstanceMeanIoU(MeanMetric):
     variant = "@1;parts=labels;absent=1"
     kind = Kind.TENSOR
 
-    def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
-        super().__init__(worst, labels)
-        if not labels:
-            raise InvalidSuiteError(f"metric {self.name!r} needs the task's labels: the parts of a shape")
-
     def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = _alike(*read_both(lambda part: numbered(part, 1), prediction, reference))
+        given, wanted = alike(*read_both(lambda part: numbered(part, 1), prediction, reference), "mask")
         parts = range(len(self.labels))
         return sum(_overlap(given == each, wanted == each) for each in parts) / len(parts)
 
@@ -168,13 +163,13 @@ class Dice(RatioMetric):
     def compare(self, prediction: Part, reference: Part) -> Stats:
         import numpy as np
 
-        given, wanted = _alike(*read_both(lambda part: expect(part, Mask).array() != 0, prediction, reference))
+        given, wanted = alike(*read_both(_foreground, prediction, reference), "mask")
         return tuple(float(np.count_nonzero(mask)) for mask in (given & wanted, given, wanted))
 
     def worst(self, references: Sequence[Part]) -> Stats:
         import numpy as np
 
-        missed = float(max(1, int(np.count_nonzero(expect(references[0], Mask).array()))))
+        missed = float(max(1, int(np.count_nonzero(_foreground(references[0])))))
         # As many pixels wrong as missed.
         return 0.0, missed, missed
 
@@ -196,7 +191,7 @@ class PanopticQuality(LabelledMetric):
     kind = Kind.TENSOR
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
-        given, wanted = _alike(*read_both(self._segments, prediction, reference))
+        given, wanted = alike(*read_both(self._segments, prediction, reference), "mask")
         return tuple(map(float, self._stats(given, wanted).reshape(-1)))
 
     def worst(self, references: Sequence[Part]) -> Stats:
@@ -279,11 +274,10 @@ def _counted(values: NDArray[np.uint16]) -> NDArray[np.float64]:
     return np.asarray(np.bincount(values[ends], np.diff(ends, prepend=-1), minlength=1 << 16), np.float64)
 
 
-def _alike(given: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both, if they have one shape."""
-    if given.shape != wanted.shape:
-        raise InvalidAnswer(f"the mask has the shape {given.shape}, {wanted.shape} is wanted")
-    return given, wanted
+def _foreground(part: Part) -> NDArray[np.bool_]:
+    import numpy as np
+
+    return np.not_equal(expect(part, Mask).array(), 0)
 
 
 def _overlap(given: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:

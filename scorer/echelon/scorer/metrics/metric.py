@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from math import fsum, inf, isfinite
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from echelon.adapters import InvalidInputError, Kind, Part
 from echelon.adapters.errors import OutputInvalidError
@@ -21,6 +21,7 @@ Stats: TypeAlias = Sequence[float]
 
 PartT = TypeVar("PartT", bound=Part)
 T = TypeVar("T")
+ArrayT = TypeVar("ArrayT", bound="NDArray[Any]")
 
 
 class InvalidAnswer(OutputInvalidError):  # noqa: N818  (a sample's state, not a fault of the run)
@@ -170,6 +171,13 @@ def expect(part: Part, part_type: type[PartT]) -> PartT:
             f"the metric takes {part_type.kind}, not {part.kind}: choose an extractor and references of that kind"
         )
     return part
+
+
+def alike(given: ArrayT, wanted: ArrayT, what: str) -> tuple[ArrayT, ArrayT]:
+    """Both arrays; InvalidAnswer where they differ in shape."""
+    if given.shape != wanted.shape:
+        raise InvalidAnswer(f"the {what} has the shape {given.shape}, {wanted.shape} is wanted")
+    return given, wanted
 
 
 def read_both(read: Callable[[Part], T], prediction: Part, reference: Part) -> tuple[T, T]:

@@ -13,6 +13,7 @@ from echelon.scorer.metrics.metric import (
     MeanMetric,
     RatioMetric,
     Stats,
+    alike,
     expect,
     quotient,
     read_both,
@@ -147,7 +148,7 @@ class MatteSad(ErrorMetric):
     def value(self, prediction: Part, reference: Part) -> float:
         import numpy as np
 
-        given, wanted = _alike(*read_both(grey, prediction, reference))
+        given, wanted = alike(*read_both(grey, prediction, reference), "answer")
         return float(np.abs(given.astype(np.int16) - wanted).sum(dtype=np.int64)) / PEAK / 1000
 
 
@@ -158,7 +159,7 @@ def decibels(error: float, peak: float = PEAK) -> float:
 
 def mean_square(given: NDArray[Any], wanted: NDArray[Any]) -> float:
     """The mean squared difference; that of pixels is exact."""
-    _alike(given, wanted)
+    alike(given, wanted, "answer")
     pixels = given.dtype.kind == wanted.dtype.kind == "u"
     given, wanted = given.reshape(-1), wanted.reshape(-1)
     step = BLOCK * BLOCKS
@@ -204,14 +205,7 @@ def _in_colour(given: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[Any],
     import numpy as np
 
     if given.ndim == wanted.ndim:
-        return _alike(given, wanted)
+        return alike(given, wanted, "answer")
     plain, colour = sorted((given, wanted), key=np.ndim)
     spread = np.broadcast_to(plain[..., None], (*plain.shape, colour.shape[-1]))
-    return _alike(*((spread, wanted) if plain is given else (given, spread)))
-
-
-def _alike(given: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both, if they have one shape."""
-    if given.shape != wanted.shape:
-        raise InvalidAnswer(f"the answer has the shape {given.shape}, {wanted.shape} is wanted")
-    return given, wanted
+    return alike(*((spread, wanted) if plain is given else (given, spread)), "answer")

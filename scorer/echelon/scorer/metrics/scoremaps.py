@@ -8,7 +8,7 @@ from math import nan
 from typing import TYPE_CHECKING
 
 from echelon.adapters import Image, InvalidInputError, Kind, Mask, Number, Part, Tensor
-from echelon.scorer.metrics.metric import InvalidAnswer, Metric, Stats, expect, read_answer, read_reference
+from echelon.scorer.metrics.metric import Metric, Stats, alike, expect, read_answer, read_reference
 from echelon.scorer.metrics.pixels import grey
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ class _Ranking(Metric):
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
         given, wanted = read_answer(_levels, prediction), read_reference(_truth, reference)
-        if given.shape != wanted.shape:
-            raise InvalidAnswer(f"the scores have the shape {given.shape}, {wanted.shape} is wanted")
+        alike(given, wanted, "map of scores")
         return _row(given, wanted)
 
     def worst(self, references: Sequence[Part]) -> Stats:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from echelon.adapters import Image, InvalidInputError, Kind, Part, Video
-from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, RatioMetric, Stats, expect, quotient, read_both
+from echelon.scorer.metrics.metric import MeanMetric, RatioMetric, Stats, alike, expect, quotient, read_both
 from echelon.scorer.metrics.pixels import grey, one_channel
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ class Ssim(MeanMetric):
     scales: ClassVar[int] = 1
 
     def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = read_both(self._planes, prediction, reference)
-        if given.shape != wanted.shape:
-            raise InvalidAnswer(f"the image has the shape {given.shape}, {wanted.shape} is wanted")
+        given, wanted = alike(*read_both(self._planes, prediction, reference), "image")
         similarity, _ = _compared(given, wanted)
         return max(0.0, float(similarity.mean()))
 
@@ -68,9 +66,7 @@ class MultiScaleSsim(Ssim):
     def value(self, prediction: Part, reference: Part) -> float:
         import numpy as np
 
-        given, wanted = read_both(self._planes, prediction, reference)
-        if given.shape != wanted.shape:
-            raise InvalidAnswer(f"the image has the shape {given.shape}, {wanted.shape} is wanted")
+        given, wanted = alike(*read_both(self._planes, prediction, reference), "image")
         product = np.ones(len(given))
         for scale, exponent in enumerate(SCALES):
             whole, contrast = _compared(given, wanted)
@@ -189,9 +185,7 @@ def _halved(planes: Planes) -> Planes:
 
 def _frame_marks(mark: Mark, prediction: Part, reference: Part) -> list[float]:
     """The marks of the frames, or of the image."""
-    given, wanted = read_both(_frames, prediction, reference)
-    if given.shape != wanted.shape:
-        raise InvalidAnswer(f"the frames have the shape {given.shape}, {wanted.shape} is wanted")
+    given, wanted = alike(*read_both(_frames, prediction, reference), "video")
     return [mark(ours, theirs) for ours, theirs in zip(given, wanted, strict=True)]
 
 
