@@ -715,6 +715,24 @@ def test_a_metric_of_prompts_has_the_prompt_as_reference(tmp_path: Path) -> None
     assert [sample.references for sample in suite.samples(task)] == [(Text("a red chair"),)]
 
 
+def test_the_values_of_masks_can_be_told(tmp_path: Path) -> None:
+    name = next(e.task for e in catalogue().entries if (e.sheet, e.metric) == ("Image-Comprehension", "mIoU"))
+    task = tmp_path / "image/comprehension" / name
+    write(task / "annotation.json", [{"id": 1, "input": {"image": "a.png"}, "output": {"mask": "gold.png"}}])
+    write(task / "images" / "a.png", picture(1))
+    gold = np.array([[0, 1], [1, 1]], np.uint8)
+    write(task / "masks" / "gold.png", Image.from_array(gold).data)
+    told = next(each for each in opened(tmp_path, tmp_path).tasks if each.title == name).not_computed
+    assert "needs the task's labels" in told
+    write(tmp_path / "general-bench.yaml", json.dumps({"labels": {name: ["background", "road"]}}).encode())
+    suite = opened(tmp_path, tmp_path)
+    found = next(each for each in suite.tasks if each.title == name)
+    assert (found.not_computed, found.labels) == ("", ("background", "road"))
+    (sample,) = suite.samples(found)
+    measured = metric(found.metric, found.worst, found.labels)
+    assert measured.finish([measured.sample(sample.references[0], sample.references)]) == 1.0
+
+
 def test_frames_make_a_video(tmp_path: Path) -> None:
     task = tmp_path / "video/comprehension" / VIDEO_QA
     frames = [f"clip/{n}.png" for n in (1, 2, 10)]

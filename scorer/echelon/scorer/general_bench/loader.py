@@ -242,17 +242,18 @@ class GeneralBench:
         ids = item_ids(path, document.items)
         items = self._meant(path, task_id(entry), dict(zip(ids, document.items, strict=True)))
         media = TaskMedia(present.media, present.folder.name)
-        scanned = self._asked(entry, document, items)
+        scanned = self._asked(present, document, items)
         faults = _faults(items, lambda item: scanned.question(item, media))
         if faults:
             raise InvalidSuiteError(f"{path}: {faults}")
         unscored = scanned.task.not_computed or _unscored(scanned, items, media)
         return replace(scanned, task=replace(scanned.task, not_computed=unscored), ids=tuple(items))
 
-    def _asked(self, entry: Entry, document: Document, items: Mapping[str, Item]) -> _Scanned:
-        """How the items of an entry's task are asked and measured."""
+    def _asked(self, present: _Present, document: Document, items: Mapping[str, Item]) -> _Scanned:
+        """How the items of a task are asked and measured."""
+        entry = present.entry
         form = form_of(entry.task, document)
-        labels = labels_of(entry, form, items.values())
+        labels = labels_of(entry, form, items.values(), self._settings.labels.get(present.folder.name, ()))
         reading = reading_of(entry, labels)
         if self.official:
             form, reading = official.form_of(form, document), official.reading_of(entry, document)

@@ -85,11 +85,13 @@ class Reading:
     """Whether references are prompts or examples, and not what would be right."""
 
 
-def labels_of(entry: Entry, form: Form, items: Collection[Item]) -> Labels:
-    """What the answers of a task are chosen from: letters of options, or what the annotation's answers are.
+def labels_of(entry: Entry, form: Form, items: Collection[Item], told: tuple[str, ...] = ()) -> Labels:
+    """What the answers of a task are chosen from: what was told, letters of options, or the annotation's answers.
 
-    The latter is what the official code offers to models of sound, and to no others.
+    The last is what the official code offers to models of sound, and to no others.
     """
+    if told:
+        return Labels(told, 1 / len(told))
     if form.is_choice:
         letters = [option_letters(item) for item in items]
         return Labels(max(letters, key=len), sum(1 / max(1, len(each)) for each in letters) / len(letters))
@@ -157,7 +159,7 @@ def reading_of(entry: Entry, labels: Labels = Labels(), name: str = "") -> Readi
     worst = None if told.higher_is_better or not entry.sota else WORST_IN_SOTAS * entry.sota
     generated = _GENERATED.get(entry.modality) if entry.paradigm is Paradigm.GENERATION else None
     try:
-        measured = metric(name, worst)
+        measured = metric(name, worst, labels.names)
     except (InvalidSuiteError, UnknownNameError, NotComputedError) as error:
         kind = generated or Kind.TEXT
         return Reading(name, kind, _READ_AS[kind], worst, 0.0, f"{entry.metric}: {error}")

@@ -29,6 +29,8 @@ class Settings:
     """Only the tasks that are here are meant; what else the catalogue has is not missing."""
     names: dict[str, str] = field(default_factory=dict)
     """The official name of a task, by the name that its folder has."""
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the answers of a task are chosen from, or what the values of its masks mean, by the name of its folder."""
 
     @property
     def is_part(self) -> bool:
