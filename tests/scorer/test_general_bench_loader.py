@@ -752,7 +752,7 @@ def test_a_folder_of_frames_is_in_the_order_of_their_numbers(tmp_path: Path) -> 
     item = {"id": "a", "input": {"video_folder": "clip", "prompt": "?"}, "output": {"answer": "Yes"}}
     write(task / "annotation.json", [item])
     for n in (1, 2, 10):
-        write(task / "videos" / "clip" / f"{n}.png", picture(n))
+        write(task / "videos" / "clip" / f"²{n}.png", picture(n))
     suite = opened(tmp_path, tmp_path)
     (sample,) = next(list(suite.samples(each)) for each in suite.tasks if suite.sample_ids(each))
     (video,) = sample.parts

@@ -101,31 +101,41 @@ def _read_file(suite: GeneralBench, folder: Path, file: Path, read: _Read) -> No
     task = _task_of(suite, folder, file, document.said("task"))
     if task.id in read.by_task:
         raise InvalidSuiteError(f"{file} predicts {task.title!r} as {read.by_task[task.id].file} does; take one away")
+    read.by_task[task.id], messages = _checked(suite, task, file, document.items)
+    read.findings += [Finding(str(file), task.id, sample, message) for sample, message in messages]
+
+
+def _checked(
+    suite: GeneralBench, task: Task, file: Path, items: Sequence[Item]
+) -> tuple[TaskPredictions, list[tuple[str, str]]]:
+    """What the items of a file predict, and what is wrong with them, each with its sample."""
     values: dict[str, Any] = {}
     contradicted: set[str] = set()
-
-    def tell(sample: str, message: str) -> None:
-        read.findings.append(Finding(str(file), task.id, sample, message))
-
-    known = set(suite.sample_ids(task))
-    for number, item in enumerate(document.items):
+    messages: list[tuple[str, str]] = []
+    known = suite.sample_ids(task)
+    asked = frozenset(known)
+    for number, item in enumerate(items):
         sample, value = id_text(item.get("id")), _predicted(item)
         if sample is None:
-            tell(str(number), f"has the id {item.get('id')!r}, counted from 0; an id is a whole number or a text")
-        elif sample not in known:
-            tell(sample, "the task has no such item")
+            told = f"has the id {item.get('id')!r}, counted from 0; an id is a whole number or a text"
+            messages.append((str(number), told))
+        elif sample not in asked:
+            messages.append((sample, "the task has no such item"))
         elif value is _ABSENT:
-            tell(sample, f"has neither {' nor '.join(map(repr, _VALUES))}")
-        elif sample in values:
-            contradicted |= {sample} if values[sample] != value else set()
-            same = "differently, so neither counts" if sample in contradicted else "in the same way"
-            tell(sample, f"is predicted more than once, {same}")
-        else:
+            messages.append((sample, f"has neither {' nor '.join(map(repr, _VALUES))}"))
+        elif sample not in values:
             values[sample] = value
-    for sample in suite.sample_ids(task):
-        if sample not in values:
-            tell(sample, "has no prediction and " + ("is left out" if suite.official else "counts as wholly wrong"))
-    read.by_task[task.id] = TaskPredictions(file, values, frozenset(contradicted))
+        elif suite.official:
+            values[sample] = value
+            messages.append((sample, "is predicted more than once, and the last one counts"))
+        elif values[sample] == value and sample not in contradicted:
+            messages.append((sample, "is predicted more than once, in the same way"))
+        else:
+            contradicted.add(sample)
+            messages.append((sample, "is predicted more than once, differently, so neither counts"))
+    without = "is left out" if suite.official else "counts as wholly wrong"
+    messages += [(sample, f"has no prediction and {without}") for sample in known if sample not in values]
+    return TaskPredictions(file, values, frozenset(contradicted)), messages
 
 
 def _predicted(item: Item) -> Any:

@@ -55,9 +55,8 @@ class TaskMedia(MediaFolder):
 
     def find_folder(self, name: str) -> tuple[str, ...]:
         """The paths of all files directly in the folder that an annotation calls `name`, in order of their numbers."""
-        return tuple(
-            self._by_folder[self._one(name, [each for each in self._candidates(name) if self._by_folder.get(each)])]
-        )
+        folder = self._one(name, [each for each in self._candidates(name) if each in self._by_folder])
+        return tuple(self._by_folder[folder])
 
     def _one(self, name: str, found: list[str]) -> str:
         if not found:
@@ -88,4 +87,4 @@ def _plain(name: str) -> str:
 
 def _in_order(name: str) -> list[tuple[int, str]]:
     """Frames are numbered, often without leading zeros."""
-    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in _NUMBER.split(name)]
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _NUMBER.split(name)]
