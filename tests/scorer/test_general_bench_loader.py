@@ -222,6 +222,16 @@ def test_audio_paths_may_have_backslashes(tmp_path: Path) -> None:
     assert len(samples(opened(tmp_path, tmp_path), ACCENT_ID)) == 3
 
 
+def test_a_task_may_be_a_lone_document(tmp_path: Path) -> None:
+    item = {"id": 1, "input": {"question": "Who?"}, "output": {"answer": "Ann"}}
+    write(tmp_path / "nlp" / "TriviaQA.json", {"type": "OpenQA", "data": [item]})
+    suite = opened(tmp_path, tmp_path)
+    assert samples(suite, "nlp-trivia-qa")[0].references == (Text("Ann"),)
+    digest = suite.info.digest
+    write(tmp_path / "nlp" / "other" / "x.txt", b"of another task")
+    assert opened(tmp_path, tmp_path).info.digest == digest
+
+
 def test_of_several_documents_of_an_audio_task_the_first_is_taken_and_told(tmp_path: Path) -> None:
     accents(tmp_path / "audio/comprehension/AccentClassification", annotation="a.json")
     write(tmp_path / "audio/comprehension/AccentClassification/b.json", [])
@@ -713,6 +723,7 @@ def test_a_metric_of_prompts_has_the_prompt_as_reference(tmp_path: Path) -> None
     task = next(task for task in suite.tasks if suite.sample_ids(task))
     assert task.not_computed == ""
     assert [sample.references for sample in suite.samples(task)] == [(Text("a red chair"),)]
+    assert faults_of(tmp_path) == []
 
 
 def test_the_values_of_masks_can_be_told(tmp_path: Path) -> None:
@@ -820,7 +831,11 @@ def test_every_sota_is_a_possible_score_of_its_metric() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 2**40) | st.floats(allow_nan=False) | st.text(max_size=6),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 )

@@ -25,7 +25,7 @@ JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-1, COUNT)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.sampled_from(["A", "b", "0", ""]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
     max_leaves=3,

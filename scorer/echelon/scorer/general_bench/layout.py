@@ -81,7 +81,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class TaskFolder:
-    """A task as it lies on disk; its media are looked for in all of `roots`, in that order."""
+    """A task as it lies on disk; its media are looked for in all of `roots`, in that order.
+
+    A lone JSON file has no roots: what lies beside it are other tasks.
+    """
 
     place: Place
     name: str
@@ -207,7 +210,7 @@ class _Search:
             return
         if reason:
             self.gaps.append(Gap(str(annotation), reason))
-        yield TaskFolder(pieces.place, pieces.name, annotation, tuple(roots or [annotation.parent]))
+        yield TaskFolder(pieces.place, pieces.name, annotation, tuple(roots))
 
     def roots(self, pieces: _Pieces) -> Iterator[Path]:
         """The folders that hold the task's files, archives unpacked."""

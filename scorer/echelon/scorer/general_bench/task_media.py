@@ -24,7 +24,8 @@ class TaskMedia(MediaFolder):
     """
 
     def __init__(self, roots: Sequence[Path], task: str) -> None:
-        super().__init__(roots[0])
+        # The base looks nowhere by itself, for every name goes through `path`.
+        super().__init__(roots[0] if roots else Path())
         self._folders = tuple(map(MediaFolder, roots))
         self._task = key(task)
 

@@ -45,7 +45,7 @@ def _inspect(task: Task, sample: Sample) -> None:
         return
     try:
         scored = metric(task.metric, task.worst, task.labels)
-        for reference in sample.references:
+        for reference in sample.references if scored.references_are_answers else ():
             scored.sample(extract(task.extractor, (reference,), task), sample.references)
     except (NotComputedError, MissingExtraError):
         return
