@@ -1,5 +1,6 @@
 """What extractors read out of answers, and what they refuse to guess."""
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -119,6 +120,11 @@ def test_labels_that_differ_in_case_or_sign_alone_need_their_exact_spelling() ->
     assert [label(said, ("a", "A", "-1", "1")) for said in ("a", "A", "-1", " 1 ")] == ["a", "A", "-1", "1"]
     with pytest.raises(InvalidAnswer):
         label("minus 1", ("-1", "1"))
+
+
+def test_an_option_letter_goes_before_what_it_says() -> None:
+    options = ("A", "B", "C", "D")
+    assert [label(said, options) for said in ("B. A dog", "(c) a cat", "The answer is D) a bird", "B")] == [*"BCDB"]
 
 
 def test_letters_are_no_options_where_letters_are_labels() -> None:
@@ -258,7 +264,7 @@ def test_every_extractor_has_a_versioned_id_and_gives_the_kind_it_declares(name:
     examples: dict[str, Part] = {**MEDIA, "label": Text("cat"), "labels": Text("cat"), "number": Text("1")}
     examples["json"] = Text("[]")
     found = extractor(name)
-    assert found.id == f"{name}@1"
+    assert found.id == f"{name}@{found.version}"
     assert found.take((examples.get(name, Text("hello")),), TASK).kind is found.kind
 
 

@@ -158,7 +158,7 @@ EXTRACTORS = MappingProxyType(
     {
         found.name: found
         for found in (
-            Extractor("label", 1, Kind.CHOICE, _label),
+            Extractor("label", 2, Kind.CHOICE, _label),
             Extractor("labels", 1, Kind.CHOICE, _labels),
             Extractor("term", 1, Kind.CHOICE, _term),
             Extractor("terms", 1, Kind.CHOICE, _terms),

@@ -117,10 +117,12 @@ def _tokens(text: str) -> Tokens:
 
 
 def _option(said: str, labels: tuple[str, ...]) -> str | None:
-    """The label that an option letter stands for, where letters cannot be labels themselves."""
+    """The label that an option letter is, or stands for where letters cannot be labels themselves."""
     found = OPTION.match(said)
-    if found is None or len(labels) > len(string.ascii_uppercase) or any(len(label) == 1 for label in labels):
+    if found is None or len(labels) > len(string.ascii_uppercase):
         return None
+    if any(len(label) == 1 for label in labels):
+        return same_label(found[1], labels)
     index = string.ascii_uppercase.index(found[1].upper())
     return labels[index] if index < len(labels) else None
 
