@@ -1,6 +1,5 @@
 """What extractors read out of answers, and what they refuse to guess."""
 
-import re
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
