@@ -383,6 +383,11 @@ def test_what_is_missing_is_listed_with_its_reason() -> None:
     ):
         assert row in rows
     assert "Whole" not in rows
+    absent = replace(a_result(a_task("absent"), None, counts={State.UNSUPPORTED: 0}), sample_count=0)
+    shown = page(a_run(whole, absent))
+    assert "no samples 1 Absent not in this copy of the suite" in shown.text
+    assert [row["data-task"] for row in shown.all("tr") if "data-task" in row] == ["whole"]
+    assert "without samples here, 0 in every level: 1 of 2 tasks" in text(a_run(whole, absent))
     assert "What is missing" not in page(a_run(whole)).text
 
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import repeat
-from math import fsum, isfinite, sqrt
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import fsum, sqrt
 
 from echelon.adapters import Card
 from echelon.adapters.errors import ConfigurationError, MissingExtraError
 from echelon.scorer.errors import NotComputedError
-from echelon.scorer.extract import InvalidAnswer, extract, extractor
+from echelon.scorer.extract import extractor
 from echelon.scorer.instruments import Instruments
 from echelon.scorer.levels import EDITIONS, gate_won, level, sigma
-from echelon.scorer.metrics.metric import Metric, RatioMetric, Stats
+from echelon.scorer.metrics.metric import Metric, Stats
 from echelon.scorer.metrics.registry import metric
-from echelon.scorer.outcomes import SampleOutcome, State
-from echelon.scorer.results import RunResult, Sota, TaskResult, ViewedSample
-from echelon.scorer.suites.suite import Sample, Suite, Task
+from echelon.scorer.results import RunResult, Sota, TaskResult
+from echelon.scorer.suites.suite import Suite, Task
+from echelon.scorer.tallies import Journal, Outcomes, Tally
 from echelon.scorer.verdict.family import ALPHA, decide
 from echelon.scorer.verdict.levels import level_verdict
 from echelon.scorer.verdict.task import Measured, Opponent, TaskTest, examine
@@ -29,33 +26,6 @@ VIEWED = 3
 _BLOCKS = 20
 _CLEARLY = 3.58
 """Standard errors above chance: the upper 0.1 % point of Student's t with 19 degrees of freedom."""
-
-
-class Outcomes(Protocol):
-    """Where a run's outcomes come from."""
-
-    def outcomes(self, run: str, task: str, samples: Sequence[str]) -> Iterator[SampleOutcome | None]:
-        """The outcome of each of these samples, in their order; None where there is none yet."""
-        ...
-
-    def tried(self, run: str, task: str) -> set[str]:
-        """The samples of which some try failed."""
-        ...
-
-
-@dataclass
-class _Tally:
-    """What a task's samples add up to."""
-
-    rows: list[Stats] = field(default_factory=list)
-    clusters: list[str] = field(default_factory=list)
-    worst: Stats = ()
-    """The stats of a failed sample, the heaviest there is."""
-    reference: list[Stats] = field(default_factory=list)
-    """The stats of the reference run's outcomes, as far as it has them."""
-    counts: Counter[State] = field(default_factory=Counter)
-    viewed: list[ViewedSample] = field(default_factory=list)
-    samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +47,7 @@ class Evaluation:
     """How often the verdict may be wrong."""
 
 
-def evaluate(evaluation: Evaluation, journal: Outcomes, sota: Mapping[str, Sota], *, viewed: int = VIEWED) -> RunResult:
+def evaluate(evaluation: Evaluation, journal: Journal, sota: Mapping[str, Sota], *, viewed: int = VIEWED) -> RunResult:
     """The result of a run as far as it has come."""
     found = [_task_result(evaluation, journal, task, sota.get(task.id), viewed) for task in evaluation.tasks]
     tasks = _judged(found, evaluation.alpha)
@@ -111,7 +81,7 @@ def _scope(evaluation: Evaluation) -> str:
 
 
 def _task_result(
-    evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, viewed: int
+    evaluation: Evaluation, journal: Journal, task: Task, sota: Sota | None, viewed: int
 ) -> tuple[TaskResult, TaskTest | None]:
     if task.not_computed:
         return _not_computed(evaluation, journal, task, sota, task.not_computed), None
@@ -119,7 +89,7 @@ def _task_result(
         measure = metric(task.metric, task.worst, task.labels, instruments=evaluation.instruments)
         metric_id = f"{measure.id}|{extractor(task.extractor).id}"
         _check_comparable(task, metric_id, sota)
-        tally = _tally(evaluation, journal, task, measure, viewed, sota.run if sota else "")
+        tally = _tally(evaluation, journal, task, measure, viewed=viewed, reference=sota.run if sota else "")
     except (NotComputedError, MissingExtraError) as error:
         return _not_computed(evaluation, journal, task, sota, str(error)), None
     # Only a whole sample set has a score; a missing sample is not a wrong one.
@@ -143,7 +113,25 @@ def _task_result(
     return result, None if score is None else _test(measure, task, tally, sota)
 
 
-def _test(measure: Metric, task: Task, tally: _Tally, sota: Sota | None) -> TaskTest:
+def _tally(
+    evaluation: Evaluation,
+    journal: Journal,
+    task: Task,
+    measure: Metric | None,
+    *,
+    viewed: int = 0,
+    reference: str = "",
+) -> Tally:
+    """What the task's samples add up to; without a metric, only how they ended."""
+    outcomes = Outcomes(journal, evaluation.run, evaluation.suite)
+    if task.id in evaluation.unsupported:
+        return outcomes.unsupported(task)
+    if measure is None:
+        return outcomes.counted(task)
+    return outcomes.measured(task, measure, viewed=viewed, reference=reference)
+
+
+def _test(measure: Metric, task: Task, tally: Tally, sota: Sota | None) -> TaskTest:
     opponent = None
     if sota is not None:
         rows = tally.reference if len(tally.reference) == tally.samples else None
@@ -151,9 +139,9 @@ def _test(measure: Metric, task: Task, tally: _Tally, sota: Sota | None) -> Task
     return examine(Measured(measure, tally.rows, tally.clusters, tally.worst), task.chance, opponent)
 
 
-def _not_computed(evaluation: Evaluation, journal: Outcomes, task: Task, sota: Sota | None, reason: str) -> TaskResult:
+def _not_computed(evaluation: Evaluation, journal: Journal, task: Task, sota: Sota | None, reason: str) -> TaskResult:
     """What is known of a task without its metric: how its samples ended."""
-    tally = _counted(evaluation, journal, task)
+    tally = _tally(evaluation, journal, task, None)
     return TaskResult(
         task=task,
         metric_id="",
@@ -183,83 +171,6 @@ def _sigmas(task: Task, score: float | None) -> dict[str, float]:
     if score is None:
         return {}
     return {edition: sigma(task.metric, score, edition) for edition in EDITIONS}
-
-
-def _tally(
-    evaluation: Evaluation, journal: Outcomes, task: Task, measure: Metric, viewed: int, reference: str
-) -> _Tally:
-    suite, run = evaluation.suite, evaluation.run
-    if task.id in evaluation.unsupported:
-        return _counted(evaluation, journal, task)
-    tally = _Tally()
-    tried = journal.tried(run, task.id)
-    ids = suite.sample_ids(task)
-    outcomes = journal.outcomes(run, task.id, ids)
-    others = journal.outcomes(reference, task.id, ids) if reference else repeat(None, len(ids))
-    # One sample and its outcomes at a time: media may be large.
-    for sample, outcome, other in zip(suite.samples(task), outcomes, others, strict=True):
-        tally.samples += 1
-        if other is not None:
-            tally.reference.append(_stats(measure, task, sample, other)[0])
-        if outcome is not None:
-            _add(tally, measure, task, sample, outcome, viewed)
-        elif sample.id in tried:
-            tally.counts[State.UNAVAILABLE] += 1
-    return tally
-
-
-def _counted(evaluation: Evaluation, journal: Outcomes, task: Task) -> _Tally:
-    """How the samples ended, without looking into the answers."""
-    ids = evaluation.suite.sample_ids(task)
-    if task.id in evaluation.unsupported:
-        return _Tally(counts=Counter({State.UNSUPPORTED: len(ids)}), samples=len(ids))
-    tried = journal.tried(evaluation.run, task.id)
-    tally = _Tally(samples=len(ids))
-    for sample, outcome in zip(ids, journal.outcomes(evaluation.run, task.id, ids), strict=True):
-        if outcome is not None:
-            tally.counts[outcome.state] += 1
-        elif sample in tried:
-            tally.counts[State.UNAVAILABLE] += 1
-    return tally
-
-
-def _add(tally: _Tally, measure: Metric, task: Task, sample: Sample, outcome: SampleOutcome, viewed: int) -> None:
-    stats, state, detail = _stats(measure, task, sample, outcome)
-    tally.counts[state] += 1
-    tally.rows.append(stats)
-    tally.clusters.append(sample.cluster)
-    # Some stats are arrays, which have no truth of their own.
-    if not len(tally.worst) or isinstance(measure, RatioMetric):
-        tally.worst = max(tally.worst, measure.worst(sample.references), key=_weight)
-    if len(tally.viewed) < viewed:
-        alone = measure.finish([stats])
-        tally.viewed.append(
-            ViewedSample(
-                id=sample.id,
-                instruction=sample.instruction,
-                inputs=sample.parts,
-                references=sample.references,
-                state=state,
-                answer=outcome.parts,
-                score=alone if isfinite(alone) else None,
-                detail=detail,
-            )
-        )
-
-
-def _stats(measure: Metric, task: Task, sample: Sample, outcome: SampleOutcome) -> tuple[Stats, State, str]:
-    """What the outcome counts, its state once it has been looked into, and why it is that."""
-    state, detail = outcome.state, outcome.detail
-    if state is State.ANSWERED:
-        try:
-            return measure.sample(extract(task.extractor, outcome.parts, task), sample.references), state, detail
-        except InvalidAnswer as error:
-            state, detail = State.INVALID, str(error)
-    return measure.worst(sample.references), state, detail
-
-
-def _weight(stats: Stats) -> float:
-    return fsum(map(abs, stats))
 
 
 def _clearly_above(chance: float, score: float, measure: Metric, rows: Sequence[Stats]) -> bool:

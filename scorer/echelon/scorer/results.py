@@ -126,6 +126,11 @@ class RunResult:
     """One for each edition, in the same order."""
 
     @property
+    def tasks_here(self) -> tuple[TaskResult, ...]:
+        """The tasks that have samples; of a part of a large benchmark the others would drown them."""
+        return tuple(task for task in self.tasks if task.sample_count)
+
+    @property
     def complete(self) -> bool:
         """Whether every task is complete."""
         return all(task.complete for task in self.tasks)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from echelon.scorer.printing import printable
+from echelon.scorer.printing import aligned, printable
 
 if TYPE_CHECKING:
     from echelon.scorer.suites.suite import StoredSuite, Task
@@ -43,7 +43,7 @@ def list_(as_json: bool) -> None:
         _echo_json([{field: getattr(entry, field) for field in fields} for entry in entries])
         return
     rows = [(entry.name, entry.distribution, entry.version, entry.problem or "ok") for entry in entries]
-    _echo_table([("NAME", "DISTRIBUTION", "VERSION", "STATE"), *rows])
+    click.echo(aligned([("NAME", "DISTRIBUTION", "VERSION", "STATE"), *rows]))
 
 
 @suites.command()
@@ -66,11 +66,11 @@ def show(suite: str, samples: int | None, seed: int, as_json: bool) -> None:
         "Digest": opened.info.digest,
         "About": " ".join(opened.info.description.split()),
     }
-    _echo_table([(name, fact) for name, fact in identity.items() if fact])
+    click.echo(aligned([(name, fact) for name, fact in identity.items() if fact]))
     click.echo()
     columns = ("id", "modality", "paradigm", "skill", "metric", "chance", "samples")
     rows = [[_said(task[column]) for column in columns] for task in facts["tasks"] if task["samples"]]
-    _echo_table([[column.upper() for column in columns], *rows])
+    click.echo(aligned([[column.upper() for column in columns], *rows]))
     _echo_gaps(opened)
 
 
@@ -166,9 +166,3 @@ def _said(value: object) -> str:
 
 def _echo_json(value: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:
     click.echo(json.dumps(value, indent=2))
-
-
-def _echo_table(lines: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -39,6 +39,7 @@ def _incomplete(task: TaskResult) -> str:
 
 
 _KINDS: tuple[tuple[str, Callable[[TaskResult], bool], Callable[[TaskResult], str]], ...] = (
+    ("no samples", lambda task: not task.sample_count, lambda _: "not in this copy of the suite; counts 0"),
     ("unsupported", lambda task: not task.supported, lambda _: "not on the model's card; counts 0"),
     ("not computed", lambda task: bool(task.not_computed), lambda task: f"{task.not_computed}; counts 0"),
     ("incomplete", lambda task: not task.complete, _incomplete),

@@ -32,7 +32,7 @@ def html(result: RunResult, others: Sequence[RunResult] = ()) -> str:
         compared=[result, *comparable],
         style=Markup(style),  # noqa: S704  # our own file
         style_hash=b64encode(sha256(style.encode()).digest()).decode(),
-        exhibits=gallery(result.tasks),
+        exhibits=gallery(result.tasks_here),
         groupings=groupings(result),
         gaps=gaps(result),
         judged=list(zip(result.levels, result.verdicts, strict=True)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from echelon.scorer.printing import aligned
 from echelon.scorer.report import wording
 from echelon.scorer.report.prose import line
 from echelon.scorer.results import LevelResult, RunResult, TaskResult
@@ -14,7 +15,7 @@ def text(result: RunResult) -> str:
     """The verdicts, the levels and the tasks."""
     blocks = [
         _verdicts(result),
-        _aligned([_LEVEL_HEAD, *(row for pair in _judged(result) for row in _level(*pair))]),
+        aligned([_LEVEL_HEAD, *(row for pair in _judged(result) for row in _level(*pair))]),
         _notes(result),
         _tasks(result),
         _provenance(result),
@@ -60,9 +61,9 @@ def _notes(result: RunResult) -> str:
 
 
 def _tasks(result: RunResult) -> str:
-    """A row for each task that has samples; the others would drown them."""
-    here = [task for task in result.tasks if task.sample_count]
-    table = _aligned([_task_head(result), *(_task(task, wording.editions(result)) for task in here)])
+    """A row for each task that has samples."""
+    here = result.tasks_here
+    table = aligned([_task_head(result), *(_task(task, wording.editions(result)) for task in here)])
     without, total = len(result.tasks) - len(here), len(result.tasks)
     return f"{table}\nwithout samples here, 0 in every level: {without} of {total} tasks" if without else table
 
@@ -92,10 +93,3 @@ def _task(task: TaskResult, editions: Sequence[str]) -> tuple[str, ...]:
 def _provenance(result: RunResult) -> str:
     suite = result.suite
     return f"run {line(result.run_id, 80)}\nsuite {line(suite.name)} {line(suite.version)}, {suite.digest}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
