@@ -12,10 +12,10 @@ from echelon.scorer.suites.suite import StoredSuite
 
 def open_folder(folder: Path, cache: Path | None = None) -> StoredSuite:
     """The suite in `folder`; InvalidSuiteError where it has none."""
-    from echelon.scorer.general_bench.loader import GeneralBench, is_general_bench
-
     if (folder / MANIFEST).is_file():
         return FolderSuite(folder)
+    from echelon.scorer.general_bench.loader import GeneralBench, is_general_bench
+
     if is_general_bench(folder):
         return GeneralBench(folder, cache)
     raise InvalidSuiteError(f"{folder} is no suite: it has no {MANIFEST}, and no folder of General-Bench")
