@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import sys
 import wave
 import zlib
 
 import numpy as np
 import PIL.Image
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echelon.adapters import Audio, Image, InvalidInputError, Mask, Video, VideoFrame, decode
+from echelon.adapters import Audio, Image, InvalidInputError, Mask, MissingExtraError, Video, VideoFrame, decode
 
 RGB = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
@@ -197,6 +199,129 @@ def test_a_header_that_makes_no_sense_is_refused(at: int, value: bytes) -> None:
     data[at : at + len(value)] = value
     with pytest.raises(InvalidInputError):
         decode.audio(bytes(data))
+
+
+TONE = (0.5 * np.sin(np.arange(8000) * 0.2)).astype(np.float32)[:, None].repeat(2, axis=1)
+
+
+def sound(form: str, subtype: str | None = None, samples: np.ndarray = TONE) -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, samples, 16_000, format=form, subtype=subtype)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype", "error"),
+    [
+        ("FLAC", None, 1e-4),
+        ("WAV", "FLOAT", 0),
+        ("WAVEX", "PCM_24", 1e-6),
+        ("OGG", "VORBIS", 0.05),
+        ("OGG", "OPUS", 0.2),
+        ("MP3", None, 0.1),
+    ],
+)
+def test_encoded_sounds_are_heard(form: str, subtype: str | None, error: float) -> None:
+    values, rate = decode.audio(sound(form, subtype))
+    assert values.dtype == np.float32
+    assert (values.shape, rate) == (TONE.shape, 16_000)
+    assert np.abs(values - TONE).mean() <= error
+
+
+def test_the_samples_of_an_encoded_sound_are_counted_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "MAX_AUDIO_SAMPLES", TONE.size - 1)
+    for form in ("FLAC", "OGG", "MP3"):
+        with pytest.raises(InvalidInputError, match="the sound has 16000 samples, at most 15999"):
+            decode.audio(sound(form))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\0\0\0\x20ftypM4A " + bytes(40), "must be a WAV, FLAC, Ogg or MP3 file"),
+        (b"", "must be a WAV, FLAC, Ogg or MP3 file"),
+        (sound("FLAC")[:60], "the file is damaged"),
+        (b"OggS" + bytes(60), "the file is damaged"),
+        (sound("WAV", "FLOAT", np.full((4, 1), np.nan)), "not finite"),
+        (sound("WAV", "FLOAT", np.zeros((0, 1))), "empty"),
+    ],
+)
+def test_a_sound_that_cannot_be_decoded_is_told(data: bytes, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        decode.audio(data)
+
+
+def test_without_its_package_only_pcm_is_heard_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded_sound = sound("FLAC")
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    assert decode.audio(wav(bytes(8)))[0].shape == (4, 1)
+    with pytest.raises(MissingExtraError, match=r"echelon\[audio\]"):
+        decode.audio(encoded_sound)
+    with pytest.raises(InvalidInputError):
+        decode.audio(b"no sound")
+
+
+@given(data=st.binary(max_size=60), at=st.integers(0, 300))
+def test_no_bytes_make_an_encoded_sound_raise_anything_else(data: bytes, at: int) -> None:
+    whole = sound("FLAC", samples=TONE[:100])
+    with contextlib.suppress(InvalidInputError):
+        assert decode.audio(whole[:at] + data + whole[at + len(data) :])[0].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("audio_type", "decoded"), [("audio/wav", True), ("audio/flac", True), ("audio/mpeg", True), ("audio/mp4", False)]
+)
+def test_what_is_decoded_is_known_by_its_type(audio_type: str, decoded: bool) -> None:
+    assert decode.decodes(Audio(b"", audio_type)) is decoded
+    assert not decode.decodes(Video(b"", "video/mp4"))
+    assert decode.decodes(Video(b"", "image/gif"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [*((mode, form) for mode in ("1", "L", "P", "RGB", "RGBA") for form in ("BMP", "TIFF")), ("I;16", "TIFF")],
+)
+def test_a_bitmap_becomes_a_png_of_the_same_pixels(mode: str, form: str) -> None:
+    deep = PIL.Image.fromarray((np.arange(24, dtype=np.uint16) * 2000).reshape(4, 6))
+    picture = deep if mode == "I;16" else PIL.Image.fromarray(RGB * 3).convert(mode)
+    source = encoded(picture, form)
+    with PIL.Image.open(io.BytesIO(source)) as before, PIL.Image.open(io.BytesIO(decode.as_png(source))) as after:
+        assert after.format == "PNG"
+        assert (np.asarray(before.convert("RGBA")) == np.asarray(after.convert("RGBA"))).all()
+
+
+def deep_colour() -> bytes:
+    """A TIFF of 16 bits a colour, which Pillow does not write."""
+    values = struct.pack("<3H", 1, 2, 3)
+    tags = [(256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 3, 8), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 14)]
+    tags += [(277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 6)]
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    return b"II*\0" + struct.pack("<I", 20) + struct.pack("<3H", 16, 16, 16) + values + directory
+
+
+PAGES = {"save_all": True, "append_images": [PIL.Image.fromarray(RGB)]}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (encoded(PIL.Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"), "8 bits a channel"),
+        (encoded(PIL.Image.fromarray(RGB).convert("CMYK"), "TIFF"), "8 bits a channel"),
+        (deep_colour(), "8 bits a channel"),
+        (encoded(PIL.Image.fromarray(RGB), "TIFF", **PAGES), "several pages"),
+        (encoded(PIL.Image.fromarray(RGB), "PNG"), "must be one of BMP, TIFF"),
+        (encoded(PIL.Image.effect_noise((64, 64), 50), "BMP")[:2000], "the file is damaged"),
+    ],
+)
+def test_a_bitmap_that_png_cannot_hold_is_refused(data: bytes, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        decode.as_png(data)
+
+
+def test_a_bitmap_bomb_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "MAX_PIXELS", RGB[..., 0].size - 1)
+    with pytest.raises(InvalidInputError, match="the image has 24 pixels, at most 23"):
+        decode.as_png(encoded(PIL.Image.fromarray(RGB), "TIFF"))
 
 
 @given(data=st.binary(max_size=60), at=st.integers(0, 60))

@@ -136,7 +136,7 @@ class Image(Part):
 
 @dataclass(frozen=True, slots=True)
 class Audio(Part):
-    """An encoded sound: audio/wav."""
+    """An encoded sound: audio/wav, or one that not everybody decodes, audio/flac, audio/ogg, audio/mpeg, audio/mp4."""
 
     kind: ClassVar[Kind] = Kind.AUDIO
     data: bytes = field(repr=False)
@@ -145,7 +145,7 @@ class Audio(Part):
     channel_count: int = 0
 
     def array(self) -> tuple[NDArray[np.float32], int]:
-        """Samples in [-1, 1] as (frames, channels), and samples per second."""
+        """Samples in [-1, 1] as (frames, channels), and samples per second; what is no PCM WAV needs soundfile."""
         from echelon.adapters import decode
 
         return decode.audio(self.data)

@@ -10,13 +10,13 @@ import io
 import wave
 from typing import TYPE_CHECKING, Any
 
-from echelon.adapters.errors import InvalidInputError, MissingExtraError
+from echelon.adapters.errors import EchelonError, InvalidInputError, MissingExtraError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from echelon.adapters.content import Mask, Video
+    from echelon.adapters.content import Audio, Mask, Video
 
 MAX_PIXELS = 50_000_000
 """Pixels of one image, or of all frames of one video."""
@@ -27,6 +27,15 @@ MAX_AUDIO_SAMPLES = 64_000_000
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 CLIP_FORMATS = ("GIF", "WEBP", "PNG")
 CLIP_TYPES = ("image/gif", "image/webp", "image/png", "image/apng")
+CONVERTED_FORMATS = ("BMP", "TIFF")
+SOUND_TYPES = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg")
+SOUND_FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")
+
+
+def decodes(part: Audio | Video) -> bool:
+    """Whether a sound or clip is of a type that is decoded here; others are for models that decode by themselves."""
+    types = SOUND_TYPES if part.kind == "audio" else (*CLIP_TYPES, "")
+    return part.media_type in types
 
 
 def image(data: bytes) -> NDArray[np.uint8]:
@@ -106,17 +115,48 @@ def mask(part: Mask) -> NDArray[np.uint8]:
 
 
 def audio(data: bytes) -> tuple[NDArray[np.float32], int]:
-    """Samples of a PCM WAV in [-1, 1] as (frames, channels), and samples per second."""
+    """Samples of a WAV, FLAC, Ogg or MP3 in [-1, 1] as (frames, channels), and samples per second.
+
+    PCM WAV needs no package, the others need soundfile.
+    """
+    if not data.startswith((b"RIFF", b"fLaC", b"OggS", b"ID3", *_MP3_SYNCS)):
+        raise InvalidInputError("cannot read the sound; it must be a WAV, FLAC, Ogg or MP3 file")
     try:
-        with wave.open(io.BytesIO(data)) as opened:
-            channels, width, rate, frames = opened.getparams()[:4]
-            # The header may promise more than the file holds.
-            frames = min(frames, len(data) // max(1, channels * width))
-            _check_sound(channels, rate, frames)
-            raw = opened.readframes(frames)
-    except (wave.Error, EOFError, RuntimeError) as error:  # what wave raises on headers that lie
-        raise InvalidInputError("cannot read the sound; it must be a PCM WAV file") from error
+        return _pcm(data)
+    except (wave.Error, EOFError, RuntimeError):  # what wave raises on headers that lie
+        return _encoded_sound(data)
+
+
+_MP3_SYNCS = tuple(bytes((0xFF, second)) for second in range(0xE0, 0x100))
+
+
+def _pcm(data: bytes) -> tuple[NDArray[np.float32], int]:
+    with wave.open(io.BytesIO(data)) as opened:
+        channels, width, rate, frames = opened.getparams()[:4]
+        # The header may promise more than the file holds.
+        frames = min(frames, len(data) // max(1, channels * width))
+        _check_sound(channels, rate, frames)
+        raw = opened.readframes(frames)
     return _samples(raw, width, channels), rate
+
+
+def _encoded_sound(data: bytes) -> tuple[NDArray[np.float32], int]:
+    import numpy as np
+
+    try:
+        with _soundfile().SoundFile(io.BytesIO(data)) as opened:
+            if opened.format not in SOUND_FORMATS:
+                raise InvalidInputError(f"cannot decode a sound of format {opened.format}")
+            _check_sound(opened.channels, opened.samplerate, opened.frames)
+            samples, rate = opened.read(dtype="float32", always_2d=True), opened.samplerate
+    except EchelonError:
+        raise
+    except Exception as error:  # soundfile's own errors, and what its callbacks raise on hostile bytes
+        raise InvalidInputError("cannot decode the sound: the file is damaged") from error
+    if not len(samples) or not np.isfinite(samples).all():
+        raise InvalidInputError("cannot decode the sound: it is empty, or not finite")
+    # Lossy codecs overshoot.
+    return samples.clip(-1, 1), rate
 
 
 def _check_sound(channels: int, rate: int, frames: int) -> None:
@@ -154,6 +194,32 @@ def to_png(pixels: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
+def as_png(data: bytes) -> bytes:
+    """A BMP or TIFF as PNG, its pixels as they are; InvalidInputError for what PNG cannot hold."""
+    with _open(data, CONVERTED_FORMATS, "image") as opened:
+        _check_pixels(opened.width * opened.height, "image")
+        if opened.mode not in _PNG_MODES or _is_deep_colour(opened):
+            raise InvalidInputError("PNG cannot hold these pixels as they are; save the image with 8 bits a channel")
+        if getattr(opened, "n_frames", 1) > 1:
+            raise InvalidInputError("the file holds several pages; save each as an image of its own")
+        out = io.BytesIO()
+        try:
+            opened.save(out, "PNG", compress_level=1)
+        except Exception as error:  # truncated or hostile data, see _open
+            raise InvalidInputError("cannot decode the image: the file is damaged") from error
+    return out.getvalue()
+
+
+_PNG_MODES = frozenset(("1", "L", "LA", "P", "RGB", "RGBA", "I;16"))
+_BITS_PER_SAMPLE = 258
+"""The tag of TIFF; Pillow reads 16 bits a colour as 8 without a word."""
+
+
+def _is_deep_colour(opened: Any) -> bool:
+    bits = getattr(opened, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    return len(bits) > 1 and max(bits) > 8
+
+
 def to_wav(samples: NDArray[np.floating], sample_rate_hz: int) -> bytes:
     """Encode samples in [-1, 1], (frames,) or (frames, channels), as 16-bit PCM."""
     import numpy as np
@@ -186,6 +252,14 @@ def _pillow() -> Any:
     except ImportError as error:
         raise MissingExtraError("Pillow", "media") from error
     return Image
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
+        raise MissingExtraError("soundfile", "audio") from error
+    return soundfile
 
 
 def _open(data: bytes, formats: tuple[str, ...], what: str) -> Any:
