@@ -116,7 +116,7 @@ class OfficialRelativeDepthError(ErrorMetric):
         between = (wanted > NEAREST) & (wanted < FARTHEST)
         given, wanted = _known(given, np.where(between, wanted, np.nan))
         given = np.maximum(given, NEAREST)
-        (scale, shift), *_ = np.linalg.lstsq(np.stack([given, np.ones_like(given)], axis=1), wanted)
+        (scale, shift), *_ = np.linalg.lstsq(np.stack([given, np.ones_like(given)], axis=1), wanted, rcond=None)
         aligned = np.clip(scale * given + shift, NEAREST, FARTHEST)
         return float(np.mean(np.abs(aligned - wanted) / wanted))
 
