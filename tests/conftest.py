@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # Before any test imports onnxruntime itself: see docs/decisions.md.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+# What a busy machine takes longer for is not wrong.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 VENDOR = Path(__file__).parent / "vendor"
 
