@@ -169,6 +169,73 @@ def test_a_sound_is_read_with_its_rate_and_channels(tmp_path: Path) -> None:
     assert read_part(tmp_path, {"kind": "audio", "path": "a.wav"}, {"a.wav": sound.data}) == sound
 
 
+def encoded(form: str) -> bytes:
+    """A tone of 100 samples."""
+    import soundfile
+
+    out = io.BytesIO()
+    soundfile.write(out, np.sin(np.arange(100)), 8000, format=form)
+    return out.getvalue()
+
+
+MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"
+EBML = b"\x1aE\xdf\xa3\x93B\x82\x88"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "media_type"),
+    [
+        ("a.mp4", MP4, "video/mp4"),
+        ("a.mov", b"\0\0\0\x08wide\0\0\0\x08mdat", "video/quicktime"),
+        ("a.avi", b"RIFF\x10\0\0\0AVI LIST", "video/vnd.avi"),
+        ("a.webm", EBML + b"webm", "video/webm"),
+        ("a.MKV", EBML + b"matroska", "video/matroska"),
+    ],
+)
+def test_an_encoded_clip_travels_as_it_is(tmp_path: Path, name: str, data: bytes, media_type: str) -> None:
+    assert read_part(tmp_path, {"kind": "video", "path": name}, {name: data}) == Video(data, media_type)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "media_type"),
+    [("a.flac", "FLAC", "audio/flac"), ("a.ogg", "OGG", "audio/ogg"), ("a.mp3", "MP3", "audio/mpeg")],
+)
+def test_an_encoded_sound_travels_as_it_is(tmp_path: Path, name: str, form: str, media_type: str) -> None:
+    data = encoded(form)
+    sound = read_part(tmp_path, {"kind": "audio", "path": name}, {name: data})
+    assert sound == Audio(data, media_type, 8000, 1)
+    assert sound.array()[0].shape[1] == 1
+
+
+def test_a_sound_that_is_not_decoded_here_travels_too(tmp_path: Path) -> None:
+    assert read_part(tmp_path, {"kind": "audio", "path": "a.m4a"}, {"a.m4a": MP4}) == Audio(MP4, "audio/mp4")
+
+
+def test_a_reference_has_to_be_decodable(tmp_path: Path) -> None:
+    for kind, name, told in (
+        ("video", "a.mp4", "a reference of type video/mp4 cannot be decoded here; give its frames, or a GIF or WebP"),
+        ("audio", "a.m4a", "a reference of type audio/mp4 cannot be decoded here; give a WAV, FLAC, Ogg or MP3"),
+    ):
+        folder = write_suite(tmp_path, [line(reference={"kind": kind, "path": name})], {name: MP4})
+        with pytest.raises(InvalidSuiteError, match=f"words.jsonl:1: {told}"):
+            read(folder)
+        assert f"words.jsonl:1: {told}" in validate(folder).faults
+    folder = write_suite(tmp_path, [line(reference={"kind": "audio", "path": "a.flac"})], {"a.flac": encoded("FLAC")})
+    assert [reference.kind for reference in read(folder)[0].references] == [Kind.AUDIO]
+
+
+@pytest.mark.parametrize("form", ["BMP", "TIFF"])
+def test_a_bitmap_travels_as_png(tmp_path: Path, form: str) -> None:
+    from PIL import Image as Pillow
+
+    out = io.BytesIO()
+    Pillow.fromarray(COLOUR).save(out, form)
+    name = f"a.{form[:3].lower()}"
+    image = read_part(tmp_path, {"kind": "image", "path": name}, {name: out.getvalue()})
+    assert (image.media_type, image.width, image.height) == ("image/png", 8, 6)
+    assert (image.array() == COLOUR).all()
+
+
 def test_a_video_is_read_from_frames_with_their_times(tmp_path: Path) -> None:
     video = Video.from_array(np.stack([GREY, GREY + 1]), frames_per_second=4)
     media = {f"{i}.png": frame.image.data for i, frame in enumerate(video.frames)}
@@ -191,6 +258,75 @@ def test_a_point_cloud_is_read_with_its_channels(tmp_path: Path) -> None:
     assert read_part(tmp_path, written, {"p.npy": points}) == PointCloud.from_array(
         points, channels=written["channels"]
     )
+
+
+def exported(shape: Any, form: str) -> bytes:
+    data = shape.export(file_type=form)
+    return data if isinstance(data, bytes) else data.encode()
+
+
+@pytest.mark.parametrize("form", ["ply", "obj", "stl", "off"])
+def test_shapes_are_read_from_the_files_of_3d_programs(tmp_path: Path, form: str) -> None:
+    import trimesh
+
+    name, box = f"box.{form}", trimesh.creation.box((1, 2, 3))
+    mesh = read_part(tmp_path, {"kind": "mesh", "path": name}, {name: exported(box, form)})
+    corners, faces = mesh.array()
+    assert (faces.shape, np.ptp(corners, axis=0).tolist()) == ((12, 3), [1, 2, 3])
+    assert trimesh.Trimesh(corners, faces).area == pytest.approx(box.area)
+    points = read_part(tmp_path, {"kind": "point_cloud", "path": name})
+    assert (points.array() == corners).all()
+
+
+def test_a_cloud_is_read_from_ply(tmp_path: Path) -> None:
+    import trimesh
+
+    places = np.arange(12, dtype=np.float32).reshape(4, 3)
+    data = exported(trimesh.PointCloud(places), "ply")  # type: ignore[no-untyped-call]  # trimesh leaves it untyped
+    cloud = read_part(tmp_path, {"kind": "point_cloud", "path": "p.ply"}, {"p.ply": data})
+    assert (cloud.array() == places).all()
+    assert "p.ply holds no faces; call it a point_cloud" in refusal(tmp_path, {"kind": "mesh", "path": "p.ply"})
+
+
+def test_all_objects_of_a_file_are_one_shape(tmp_path: Path) -> None:
+    text = """# caf\xe9
+mtllib gone.mtl
+o one
+v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3
+o two
+usemtl red
+v 0 0 1\nv 1 0 1\nv 1 1 1\nv 0 1 1\nf 4 5 6 7
+"""
+    mesh = read_part(tmp_path, {"kind": "mesh", "path": "a.obj"}, {"a.obj": text.encode("latin-1")})
+    assert mesh.face_count == 3
+
+
+def ply(header: str, body: bytes = b"") -> bytes:
+    return f"ply\nformat ascii 1.0\n{header}\nend_header\n".encode() + body
+
+
+XYZ_OF = "element vertex {}\nproperty float x\nproperty float y\nproperty float z"
+TRIANGLE = XYZ_OF.format(3) + "\nelement face 1\nproperty list uchar int vertex_indices"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("a.ply", b"", "a.ply cannot be read as a .ply file"),
+        ("a.ply", ply(XYZ_OF.format(10**12)), "a.ply has 1000000000000 points, at most 4194304 are taken"),
+        ("a.ply", ply(XYZ_OF.format(3), b"1 2 3\n4 5 6\n"), "a.ply"),
+        ("a.ply", ply(XYZ_OF.format(1), b"1 nan 3\n"), "a.ply holds values that are not finite"),
+        ("a.ply", ply(XYZ_OF.format(1), b"1 1e300 3\n"), "a.ply holds values that are not finite"),
+        ("a.ply", ply(TRIANGLE, b"0 0 0\n1 0 0\n0 1 0\n3 0 1 9\n"), "a.ply"),
+        ("a.stl", bytes(80) + b"\xff\xff\xff\xff", "a.stl"),
+        ("a.stl", bytes(50), "a.stl"),
+        ("a.obj", b"nothing", "a.obj"),
+        ("a.off", b"OFF", "a.off"),
+    ],
+)
+def test_a_file_that_holds_no_shape_is_told(tmp_path: Path, name: str, data: bytes, told: str) -> None:
+    for kind in ("mesh", "point_cloud"):
+        assert f"words.jsonl:1: {told}" in refusal(tmp_path, {"kind": kind, "path": name}, {name: data})
 
 
 def test_a_mesh_is_read(tmp_path: Path) -> None:
@@ -219,9 +355,16 @@ def test_a_tensor_of_any_type_and_order_is_read(tmp_path: Path, dtype: str) -> N
 @pytest.mark.parametrize(
     ("part", "media", "told"),
     [
-        ({"kind": "image", "path": "a.bmp"}, {"a.bmp": b"BM"}, "a.bmp: the file must be one of .png, .jpg"),
+        ({"kind": "image", "path": "a.psd"}, {"a.psd": b"8B"}, "a.psd: the file must be one of .png, .jpg"),
         ({"kind": "image", "path": "a.png"}, {"a.png": b"\xff\xd8\xff"}, "a.png is not image/png, as its name says"),
-        ({"kind": "audio", "path": "a.wav"}, {"a.wav": b"RIFF"}, "a.wav is not a PCM WAV file"),
+        ({"kind": "audio", "path": "a.wav"}, {"a.wav": b"RIFF"}, "a.wav is not audio/wav, as its name says"),
+        ({"kind": "audio", "path": "a.mp3"}, {"a.mp3": b"MP3"}, "a.mp3 is not audio/mpeg, as its name says"),
+        ({"kind": "audio", "path": "a.flac"}, {"a.flac": b"fLaC"}, "a.flac: cannot decode the sound: the file"),
+        ({"kind": "video", "path": "a.webm"}, {"a.webm": b"\x1aE\xdf\xa3matroska"}, "a.webm is not video/webm"),
+        ({"kind": "video", "path": "a.mp4"}, {"a.mp4": bytes(48 * 2**20 + 1)}, "a.mp4 has 50331649 bytes, at most"),
+        ({"kind": "image", "path": "a.bmp"}, {"a.bmp": b"BM"}, "a.bmp: cannot read the image"),
+        ({"kind": "mesh"}, {}, "a mesh has 'vertices' and 'faces', or 'path'"),
+        ({"kind": "mesh", "path": "a.ply", "faces": "f.npy"}, {}, "a mesh has 'vertices' and 'faces', or 'path'"),
         ({"kind": "video"}, {}, "a video has 'frames' and 'frames_per_second', or 'path'"),
         ({"kind": "video", "frames": ["a.png"]}, {}, "a video has 'frames' and 'frames_per_second', or 'path'"),
         ({"kind": "point_cloud", "path": "p.npy"}, {"p.npy": np.zeros((2, 3))}, "p.npy is float64 of shape [2, 3]"),
@@ -524,7 +667,7 @@ def test_the_answer_key_makes_the_oracle_give_every_first_reference(tmp_path: Pa
 def test_a_good_suite_has_no_faults(tmp_path: Path) -> None:
     image = {"kind": "image", "path": "a.png"}
     media = {"a.png": Image.from_array(GREY).data}
-    assert validate(write_suite(tmp_path, [line("1", part=image), line("2")], media)) == []
+    assert validate(write_suite(tmp_path, [line("1", part=image), line("2")], media)).faults == []
 
 
 def test_validation_tells_every_fault_of_every_sample(tmp_path: Path) -> None:
@@ -538,7 +681,7 @@ def test_validation_tells_every_fault_of_every_sample(tmp_path: Path) -> None:
         line("2", reference={"kind": "number", "value": 1}),
     ]
     torn = Image.from_array(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)).data[:200]
-    faults = validate(write_suite(tmp_path, lines, {"torn.png": torn, "spare.txt": b"?"}, task))
+    faults = validate(write_suite(tmp_path, lines, {"torn.png": torn, "spare.txt": b"?"}, task)).faults
     expected = [
         "suite.yaml: task 'words': 'chance' is 2, accuracy goes from 0 to 1",
         "words.jsonl:1: gone.png: No such file or directory",
@@ -553,8 +696,19 @@ def test_validation_tells_every_fault_of_every_sample(tmp_path: Path) -> None:
     assert [fault for fault, start in zip(faults, expected, strict=True) if not fault.startswith(start)] == []
 
 
+def test_validation_tells_what_is_carried_and_not_decoded(tmp_path: Path) -> None:
+    lines = [line(str(n), part={"kind": "video", "path": "a.mp4"}) for n in range(2)]
+    checked = validate(write_suite(tmp_path, lines, {"a.mp4": MP4}))
+    assert checked.faults == []
+    assert checked.notes == [
+        "task 'words': 2 media of type video/mp4 are carried and not decoded here; the model has to decode them"
+    ]
+
+
 def test_validation_goes_on_after_a_line_that_cannot_be_read(tmp_path: Path) -> None:
-    faults = validate(write_suite(tmp_path, ["{", line("1", fields={}), "["], task={"instruction": "Say {what}"}))
+    faults = validate(
+        write_suite(tmp_path, ["{", line("1", fields={}), "["], task={"instruction": "Say {what}"})
+    ).faults
     assert [fault.partition(": ")[0] for fault in faults] == ["words.jsonl:1", "words.jsonl:2", "words.jsonl:3"]
 
 
@@ -568,7 +722,7 @@ def test_validation_goes_on_after_a_line_that_cannot_be_read(tmp_path: Path) -> 
     ],
 )
 def test_validation_knows_metrics_and_extractors(tmp_path: Path, task: dict[str, Any], told: str) -> None:
-    (fault,) = validate(write_suite(tmp_path, task=task))
+    (fault,) = validate(write_suite(tmp_path, task=task)).faults
     assert fault.startswith("suite.yaml: task 'words': ")
     assert told in fault
 
@@ -576,17 +730,20 @@ def test_validation_knows_metrics_and_extractors(tmp_path: Path, task: dict[str,
 def test_validation_finds_empty_tasks_and_missing_files(tmp_path: Path) -> None:
     folder = write_suite(tmp_path, tasks=[TASK, {**TASK, "id": "more", "samples": "more.jsonl"}])
     (folder / "words.jsonl").write_text("\n\n")
-    assert validate(folder) == ["words.jsonl: task 'words' has no samples", "more.jsonl: No such file or directory"]
+    assert validate(folder).faults == [
+        "words.jsonl: task 'words' has no samples",
+        "more.jsonl: No such file or directory",
+    ]
 
 
 def test_validation_finds_mask_values_without_a_label(tmp_path: Path) -> None:
     mask = Mask.from_array(GREY % 3)
     part = {"kind": "mask", "path": "m.png", "labels": ["a", "b"]}
-    (fault,) = validate(write_suite(tmp_path, [line(part=part)], {"m.png": mask.png}))
+    (fault,) = validate(write_suite(tmp_path, [line(part=part)], {"m.png": mask.png})).faults
     assert fault == "words.jsonl:1: the mask has the value 2 and only 2 labels"
 
 
 def test_validation_of_a_bad_manifest_tells_just_that(tmp_path: Path) -> None:
-    assert validate(write_suite(tmp_path, name="BAD")) == [
+    assert validate(write_suite(tmp_path, name="BAD")).faults == [
         "suite.yaml: 'name' is 'BAD'; it takes at most 64 lower case letters, digits, '.', '_' and '-'"
     ]

@@ -29,7 +29,7 @@ from echelon.scorer.general_bench.file_digests import FileDigest, FileDigests
 from echelon.scorer.general_bench.loader import ABSENT, CLOSED, GeneralBench, is_general_bench
 from echelon.scorer.general_bench.mapping import reading_of, sota_of, task_id
 from echelon.scorer.general_bench.naming import key
-from echelon.scorer.general_bench.validation import faults_of
+from echelon.scorer.general_bench.validation import validate
 from echelon.scorer.metrics.registry import metric
 from echelon.scorer.suites.suite import Sample, Task
 
@@ -301,7 +301,9 @@ def test_a_task_that_is_there_twice_is_told(tmp_path: Path) -> None:
         ("../../../secret.wav", "no path inside the task's folder"),
         ("/etc/passwd.wav", "no path inside the task's folder"),
         ("..\\..\\secret.wav", "no path inside the task's folder"),
-        ("9.mp3", "put a copy in one of these formats beside it"),
+        ("9.mp3", "9.mp3: there is no such file"),
+        ("9.mp4", "9.mp4: there is no such file"),
+        ("9.mid", "put a copy in one of the formats .png, .jpg"),
     ],
 )
 def test_a_medium_that_cannot_be_read_takes_its_task_out_and_no_other(name: str, told: str, tmp_path: Path) -> None:
@@ -723,7 +725,7 @@ def test_a_metric_of_prompts_has_the_prompt_as_reference(tmp_path: Path) -> None
     task = next(task for task in suite.tasks if suite.sample_ids(task))
     assert task.not_computed == ""
     assert [sample.references for sample in suite.samples(task)] == [(Text("a red chair"),)]
-    assert faults_of(tmp_path) == []
+    assert validate(tmp_path).faults == []
 
 
 def test_the_values_of_masks_can_be_told(tmp_path: Path) -> None:
@@ -809,10 +811,10 @@ def test_a_list_of_ids_has_to_fit(listed: object, told: str, tmp_path: Path) -> 
 def test_validation_decodes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECHELON_CACHE", str(tmp_path / "cache"))
     plain(tmp_path)
-    assert faults_of(tmp_path) == []
+    assert validate(tmp_path).faults == []
     write(tmp_path / "Audio/comprehension/Accent-Classification/audios/1.wav", b"RIFF nothing")
-    (fault,) = faults_of(tmp_path)
-    assert "item 1: audios/1.wav is not a PCM WAV file" in fault
+    (fault,) = validate(tmp_path).faults
+    assert "item 1: audios/1.wav is not audio/wav, as its name says" in fault
 
 
 def test_every_task_of_the_catalogue_has_its_own_id() -> None:

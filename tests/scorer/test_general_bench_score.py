@@ -473,4 +473,4 @@ def test_a_suite_can_be_shown_and_checked(bench: Path, echelon: Echelon) -> None
     write(bench / "audio/comprehension/AccentClassification/audios/3.wav", b"no sound")
     broken = echelon("suites", "validate", bench)
     assert broken.code == 1
-    assert "item 3: audios/3.wav is not a PCM WAV file" in broken.out
+    assert "item 3: audios/3.wav is not audio/wav, as its name says" in broken.out

@@ -121,7 +121,7 @@ def test_a_larger_suite_begins_with_the_smaller_one(tmp_path: Path) -> None:
 
 def test_the_folder_is_a_suite_without_faults(tmp_path: Path) -> None:
     build(tmp_path, 4, 1)
-    assert validate(tmp_path) == []
+    assert validate(tmp_path).faults == []
 
 
 def test_the_folder_gives_back_every_generated_part(tmp_path: Path) -> None:

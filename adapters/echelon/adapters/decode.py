@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.errors import EchelonError, InvalidInputError, MissingExtraError
@@ -119,15 +121,22 @@ def audio(data: bytes) -> tuple[NDArray[np.float32], int]:
 
     PCM WAV needs no package, the others need soundfile.
     """
-    if not data.startswith((b"RIFF", b"fLaC", b"OggS", b"ID3", *_MP3_SYNCS)):
-        raise InvalidInputError("cannot read the sound; it must be a WAV, FLAC, Ogg or MP3 file")
+    _check_sound_start(data)
     try:
         return _pcm(data)
     except (wave.Error, EOFError, RuntimeError):  # what wave raises on headers that lie
         return _encoded_sound(data)
 
 
-_MP3_SYNCS = tuple(bytes((0xFF, second)) for second in range(0xE0, 0x100))
+def sound_header(data: bytes) -> tuple[int, int]:
+    """Samples per second and channels of what `audio` decodes; nothing is decoded."""
+    _check_sound_start(data)
+    try:
+        with wave.open(io.BytesIO(data)) as opened:
+            return opened.getframerate(), opened.getnchannels()
+    except (wave.Error, EOFError, RuntimeError):  # as in audio
+        with _sound_file(data) as encoded:
+            return encoded.samplerate, encoded.channels
 
 
 def _pcm(data: bytes) -> tuple[NDArray[np.float32], int]:
@@ -143,20 +152,33 @@ def _pcm(data: bytes) -> tuple[NDArray[np.float32], int]:
 def _encoded_sound(data: bytes) -> tuple[NDArray[np.float32], int]:
     import numpy as np
 
-    try:
-        with _soundfile().SoundFile(io.BytesIO(data)) as opened:
-            if opened.format not in SOUND_FORMATS:
-                raise InvalidInputError(f"cannot decode a sound of format {opened.format}")
-            _check_sound(opened.channels, opened.samplerate, opened.frames)
-            samples, rate = opened.read(dtype="float32", always_2d=True), opened.samplerate
-    except EchelonError:
-        raise
-    except Exception as error:  # soundfile's own errors, and what its callbacks raise on hostile bytes
-        raise InvalidInputError("cannot decode the sound: the file is damaged") from error
+    with _sound_file(data) as opened:
+        _check_sound(opened.channels, opened.samplerate, opened.frames)
+        samples, rate = opened.read(dtype="float32", always_2d=True), opened.samplerate
     if not len(samples) or not np.isfinite(samples).all():
         raise InvalidInputError("cannot decode the sound: it is empty, or not finite")
     # Lossy codecs overshoot.
     return samples.clip(-1, 1), rate
+
+
+@contextmanager
+def _sound_file(data: bytes) -> Iterator[Any]:
+    soundfile = _soundfile()
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as opened:
+            if opened.format not in SOUND_FORMATS:
+                raise InvalidInputError(f"cannot decode a sound of format {opened.format}")
+            yield opened
+    except EchelonError:
+        raise
+    except Exception as error:  # soundfile's own errors, and what its callbacks raise on hostile bytes
+        raise InvalidInputError("cannot decode the sound: the file is damaged") from error
+
+
+def _check_sound_start(data: bytes) -> None:
+    is_mp3 = data[:3] == b"ID3" or (data[:1] == b"\xff" and data[1:2] >= b"\xe0")
+    if not is_mp3 and not data.startswith((b"RIFF", b"fLaC", b"OggS")):
+        raise InvalidInputError("cannot read the sound; it must be a WAV, FLAC, Ogg or MP3 file")
 
 
 def _check_sound(channels: int, rate: int, frames: int) -> None:

@@ -79,15 +79,15 @@ def show(suite: str, samples: int | None, seed: int, as_json: bool) -> None:
 @click.pass_context
 def validate(context: click.Context, suite: str, samples: int | None, seed: int) -> None:
     """Check everything in a suite; exit with 1 and every fault if it has any."""
-    from echelon.scorer.suites.formats import faults_of, open_folder
+    from echelon.scorer.suites.formats import open_folder, validation_of
     from echelon.scorer.suites.sources import suite_folder
 
     folder = suite_folder(suite, samples=samples, seed=seed)
-    faults = faults_of(folder)
-    for fault in faults:
-        click.echo(fault)
-    if faults:
-        click.echo(f"{suite}: {_counted(len(faults), 'fault')}", err=True)
+    checked = validation_of(folder)
+    for found in (*checked.faults, *checked.notes):
+        click.echo(found)
+    if checked.faults:
+        click.echo(f"{suite}: {_counted(len(checked.faults), 'fault')}", err=True)
         context.exit(1)
     opened = open_folder(folder)
     _echo_gaps(opened)

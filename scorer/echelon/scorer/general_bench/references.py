@@ -8,7 +8,7 @@ from typing import Any
 from echelon.adapters import Kind
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.extract import EXTRACTORS
-from echelon.scorer.general_bench.values import Finder, Line, is_medium, line_of, media_line, plain_text
+from echelon.scorer.general_bench.values import Finder, Line, decoded_line, is_medium, line_of, plain_text
 from echelon.scorer.reading import folded, terms_of
 from echelon.scorer.suites.lines import ChoiceLine, TextLine
 from echelon.scorer.suites.suite import Task
@@ -29,7 +29,7 @@ def reference_lines(answers: Sequence[Any], task: Task, finder: Finder) -> tuple
 def shown_lines(answers: Sequence[Any], prompt: str, finder: Finder) -> tuple[Line, ...]:
     """What a metric looks at that compares answers with prompts: pictures or words, the prompt itself at least."""
     return tuple(
-        media_line(each, finder) if is_medium(each) else TextLine(plain_text(each)) for each in answers or [prompt]
+        decoded_line(each, finder) if is_medium(each) else TextLine(plain_text(each)) for each in answers or [prompt]
     )
 
 

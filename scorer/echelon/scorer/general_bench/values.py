@@ -7,14 +7,13 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
-from echelon.adapters import Kind, Mask, Part, Tensor
+from echelon.adapters import Kind, Mask, Part, Tensor, decode
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.suites.lines import (
-    IMAGE_TYPES,
     AudioLine,
     BoxesLine,
     BoxLine,
@@ -30,6 +29,8 @@ from echelon.scorer.suites.lines import (
     VideoLine,
 )
 from echelon.scorer.suites.media import MediaFolder
+from echelon.scorer.suites.media_types import CLIP_TYPES, CONVERTED_SUFFIXES, IMAGE_TYPES, SOUND_TYPES
+from echelon.scorer.suites.shapes import SHAPE_SUFFIXES, read_shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,6 +99,16 @@ class FlowLine(PartLine, tag="flow", frozen=True):
         return Tensor(data[12:], "float32", (height, width, 2), name=self.name, role=self.role)
 
 
+class ShapeLine(PartLine, tag="shape", frozen=True):
+    """What a file of a 3D program holds: a mesh where it has faces, else points."""
+
+    path: str
+
+    def read(self, media: MediaFolder) -> Part:
+        shape = read_shape(media, self.path)
+        return shape.mesh(self.name, self.role) if len(shape.faces) else shape.points(self.name, self.role)
+
+
 class DisparityLine(PartLine, tag="disparity", frozen=True):
     """The array `disparity` of a .npz file."""
 
@@ -115,23 +126,51 @@ def line_of(value: Any, kind: Kind, finder: Finder) -> Line:
 
 
 def media_line(name: str, finder: Finder, *, part_name: str = "") -> Line:
-    """The medium that an item calls `name`, of the kind that its suffix tells.
+    """The medium that an item calls `name`, of the kind that its suffix tells, for a model to look at.
 
-    A medium that the contract does not carry may have a copy beside it that it does: the same name with another suffix,
-    or a folder of frames.
+    One that is not decoded here travels as it is, if no copy lies beside it that is.
+    """
+    _, suffix = _split(name)
+    if suffix in _CARRIED and not _has_copy(name, finder):
+        return _LINES[suffix](finder.find(name), part_name)
+    return decoded_line(name, finder, part_name=part_name)
+
+
+def decoded_line(name: str, finder: Finder, *, part_name: str = "") -> Line:
+    """The medium that an item calls `name`, of a format that is decoded here.
+
+    For another one a copy beside it may stand: the same name with a plain suffix, or a folder of frames.
     """
     stem, suffix = _split(name)
-    if suffix in _MEDIA:
-        return _MEDIA[suffix](finder.find(name), part_name)
-    for copy in (stem + other for other in _MEDIA):
-        if _is_there(finder.find, copy):
-            return media_line(copy, finder, part_name=part_name)
+    if suffix in _PLAIN or (suffix in _DECODED and _is_there(finder.find, name)):
+        return _LINES[suffix](finder.find(name), part_name)
+    for other in _copies(suffix):
+        if _is_there(finder.find, stem + other):
+            return _LINES[other](finder.find(stem + other), part_name)
     if _is_there(finder.find_folder, stem):
         return frames_line(finder.find_folder(stem), finder, part_name=part_name)
+    if suffix in _DECODED:
+        finder.find(name)
     raise InvalidSuiteError(
-        f"{name}: media are one of {', '.join(sorted(_MEDIA))}; put a copy in one of these formats beside it, "
+        f"{name} is not decoded here; put a copy in one of the formats {', '.join(_copies(suffix))} beside it, "
         f"or its frames in a folder {stem}"
     )
+
+
+def _copies(suffix: str) -> tuple[str, ...]:
+    """The suffixes of what may stand for a medium: a thumbnail is no copy of a clip."""
+    if suffix not in _LINES:
+        return _PLAIN
+    kind = _kind_of(_LINES[suffix]("", ""))
+    return tuple(other for other in _PLAIN if _kind_of(_LINES[other]("", "")) is kind)
+
+
+def _has_copy(name: str, finder: Finder) -> bool:
+    try:
+        decoded_line(name, finder)
+    except InvalidSuiteError:
+        return False
+    return True
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -158,7 +197,7 @@ def frames_line(names: tuple[str, ...], finder: Finder, *, part_name: str = "") 
 
 def is_medium(value: Any) -> bool:
     """Whether a value is the name of a media file."""
-    return isinstance(value, str) and len(value) < 1024 and PurePosixPath(value).suffix.lower() in _MEDIA_OR_FOREIGN
+    return isinstance(value, str) and len(value) < 1024 and PurePosixPath(value).suffix.lower() in _MEDIA
 
 
 def plain_text(value: Any) -> str:
@@ -194,10 +233,11 @@ def _medium(kind: Kind) -> Callable[[Any, Finder], Line]:
     def read(value: Any, finder: Finder) -> Line:
         if not isinstance(value, str):
             raise InvalidSuiteError(f"{value!r} is no path of a {kind}")
-        line = media_line(value, finder)
+        line = decoded_line(value, finder)
         if _kind_of(line) is not kind:
             raise InvalidSuiteError(f"{value} is no {kind}")
-        return line
+        # Points are compared with points, also where a mesh tells them.
+        return PointCloudLine(path=line.path) if isinstance(line, ShapeLine) else line
 
     return read
 
@@ -283,24 +323,39 @@ _FORMS: Mapping[Kind, Callable[[Any, Finder], Line]] = MappingProxyType(
         Kind.JSON: _json,
     }
 )
-_MEDIA: Mapping[str, Callable[[str, str], Line]] = MappingProxyType(
+_Read: TypeAlias = Callable[[str, str], Line]
+_LINES: Mapping[str, _Read] = MappingProxyType(
     {
-        **{suffix: lambda path, name: ImageLine(path=path, name=name) for suffix in IMAGE_TYPES},
-        ".wav": lambda path, name: AudioLine(path=path, name=name),
-        ".gif": lambda path, name: VideoLine(path=path, name=name),
+        **dict.fromkeys(CLIP_TYPES, lambda path, name: VideoLine(path=path, name=name)),
+        # Of what may be both, .webp, a picture is meant.
+        **dict.fromkeys((*IMAGE_TYPES, *CONVERTED_SUFFIXES), lambda path, name: ImageLine(path=path, name=name)),
+        **dict.fromkeys(SOUND_TYPES, lambda path, name: AudioLine(path=path, name=name)),
+        **dict.fromkeys(SHAPE_SUFFIXES, lambda path, name: ShapeLine(path=path, name=name)),
         ".npy": lambda path, name: PointCloudLine(path=path, name=name),
     }
 )
-_MEDIA_OR_FOREIGN = frozenset(_MEDIA) | frozenset(
-    (".bmp", ".tif", ".tiff", ".mp3", ".flac", ".ogg", ".m4a", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".ply", ".obj",
-     ".pcd", ".off", ".stl", ".glb", ".npz", ".bin", ".flo", ".mid", ".midi")
-)  # fmt: skip
+_CARRIED = frozenset(
+    suffix
+    for suffix, name in (*SOUND_TYPES.items(), *CLIP_TYPES.items())
+    if name not in (*decode.SOUND_TYPES, *decode.CLIP_TYPES)
+)
+"""For models that decode by themselves."""
+_PLAIN = (".png", ".jpg", ".jpeg", ".webp", ".wav", ".gif", ".npy")
+"""What anybody decodes, so that it may stand for other formats."""
+_DECODED = frozenset(suffix for suffix in _LINES if suffix not in _CARRIED)
+_MEDIA = frozenset(_LINES) | frozenset((".pcd", ".glb", ".npz", ".bin", ".flo", ".mid", ".midi"))
 """Also what the contract does not carry: it has to be told, not taken for words."""
 
 
 def _kind_of(line: Line) -> Kind:
-    kinds = {ImageLine: Kind.IMAGE, AudioLine: Kind.AUDIO, VideoLine: Kind.VIDEO, PointCloudLine: Kind.POINT_CLOUD}
-    return kinds[type(line)]  # type: ignore[index]  # media_line gives these alone
+    kinds = {
+        ImageLine: Kind.IMAGE,
+        AudioLine: Kind.AUDIO,
+        VideoLine: Kind.VIDEO,
+        PointCloudLine: Kind.POINT_CLOUD,
+        ShapeLine: Kind.POINT_CLOUD,
+    }
+    return kinds[type(line)]  # type: ignore[index]  # decoded_line gives these alone
 
 
 def _is_number(value: Any) -> bool:

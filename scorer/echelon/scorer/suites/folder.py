@@ -15,7 +15,7 @@ from echelon.adapters.settings import nearest
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
 from echelon.scorer.suites.digests import cluster_of, folder_digest
 from echelon.scorer.suites.instructions import Instruction
-from echelon.scorer.suites.lines import IdLine, SampleLine
+from echelon.scorer.suites.lines import IdLine, SampleLine, decoded_reference
 from echelon.scorer.suites.manifest import read_manifest
 from echelon.scorer.suites.media import MediaFolder
 from echelon.scorer.suites.suite import Sample, SuiteInfo, Task
@@ -94,7 +94,7 @@ def read_sample(line: SampleLine, instruction: Instruction, media: MediaFolder) 
         id=line.id,
         instruction=instruction.fill(line.fields),
         parts=parts,
-        references=tuple(part.read(media) for part in line.references),
+        references=tuple(decoded_reference(part, media) for part in line.references),
         cluster=line.cluster if isinstance(line.cluster, str) else cluster_of(parts, line.id),
     )
 

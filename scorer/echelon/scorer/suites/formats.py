@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.suites.folder import FolderSuite
 from echelon.scorer.suites.manifest import MANIFEST
 from echelon.scorer.suites.suite import StoredSuite
+
+if TYPE_CHECKING:
+    from echelon.scorer.suites.validation import Validation
 
 
 def open_folder(folder: Path, cache: Path | None = None) -> StoredSuite:
@@ -21,11 +25,11 @@ def open_folder(folder: Path, cache: Path | None = None) -> StoredSuite:
     raise InvalidSuiteError(f"{folder} is no suite: it has no {MANIFEST}, and no folder of General-Bench")
 
 
-def faults_of(folder: Path) -> list[str]:
-    """Every fault of the suite in `folder`, one line each; empty for a good one."""
+def validation_of(folder: Path) -> Validation:
+    """Every fault of the suite in `folder`, and what else there is to know."""
     from echelon.scorer.general_bench.loader import is_general_bench
-    from echelon.scorer.general_bench.validation import faults_of as general_bench_faults
+    from echelon.scorer.general_bench.validation import validate as validate_general_bench
     from echelon.scorer.suites.validation import validate
 
     own_format = (folder / MANIFEST).is_file() or not is_general_bench(folder)
-    return validate(folder) if own_format else general_bench_faults(folder)
+    return validate(folder) if own_format else validate_general_bench(folder)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import math
 import struct
-import wave
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from echelon.adapters import content
+from echelon.adapters import content, decode
 from echelon.adapters.content import Kind, Role
+from echelon.adapters.errors import InvalidInputError
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.suites.media import MediaFolder
+from echelon.scorer.suites.media_types import CLIP_TYPES, CONVERTED_SUFFIXES, IMAGE_TYPES, SOUND_TYPES, media_type
+from echelon.scorer.suites.shapes import SHAPE_SUFFIXES, read_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-CLIP_TYPES = {".gif": "image/gif", ".webp": "image/webp"}
 MAX_STILL_BYTES = 32 * 2**20
 TENSOR_TYPES = frozenset(
     ("bool", "uint8", "int8", "uint16", "int16", "int32", "int64", "float16", "float32", "float64")
@@ -76,13 +75,10 @@ class AudioLine(PartLine, tag=Kind.AUDIO.value, frozen=True):
     path: str
 
     def read(self, media: MediaFolder) -> content.Part:
-        data = media.read(self.path, (".wav",), MAX_STILL_BYTES)
-        try:
-            with wave.open(io.BytesIO(data)) as opened:
-                channels, _, rate, *_ = opened.getparams()
-        except (wave.Error, EOFError) as error:
-            raise InvalidSuiteError(f"{self.path} is not a PCM WAV file") from error
-        return content.Audio(data, "audio/wav", rate, channels, name=self.name, role=self.role)
+        data = media.read(self.path, tuple(SOUND_TYPES), MAX_STILL_BYTES)
+        kind = media_type(self.path, data, SOUND_TYPES)
+        rate, channels = _sound_header(self.path, data) if kind in decode.SOUND_TYPES else (0, 0)
+        return content.Audio(data, kind, rate, channels, name=self.name, role=self.role)
 
 
 class VideoLine(PartLine, tag=Kind.VIDEO.value, frozen=True):
@@ -95,7 +91,7 @@ class VideoLine(PartLine, tag=Kind.VIDEO.value, frozen=True):
             raise InvalidSuiteError("a video has 'frames' and 'frames_per_second', or 'path'")
         if self.path:
             data = media.read(self.path, tuple(CLIP_TYPES))
-            kind = _media_type(self.path, data, CLIP_TYPES)
+            kind = media_type(self.path, data, CLIP_TYPES)
             return content.Video(data, kind, name=self.name, role=self.role)
         step = 1_000_000 / (self.frames_per_second or 1)
         frames = tuple(
@@ -114,15 +110,24 @@ class PointCloudLine(PartLine, tag=Kind.POINT_CLOUD.value, frozen=True):
     def read(self, media: MediaFolder) -> content.Part:
         if self.channels[:3] != content.XYZ:
             raise InvalidSuiteError(f"'channels' must begin with x, y, z, not {', '.join(self.channels)}")
+        if self.path.lower().endswith(SHAPE_SUFFIXES):
+            if self.channels != content.XYZ:
+                raise InvalidSuiteError(f"{self.path}: x, y and z alone are read from it; write other channels as .npy")
+            return read_shape(media, self.path).points(self.name, self.role)
         points = _rows(media, self.path, "float32", len(self.channels))
         return content.PointCloud(points.tobytes(), len(points), self.channels, name=self.name, role=self.role)
 
 
 class MeshLine(PartLine, tag=Kind.MESH.value, frozen=True):
-    vertices: str
-    faces: str
+    path: str = ""
+    vertices: str = ""
+    faces: str = ""
 
     def read(self, media: MediaFolder) -> content.Part:
+        if bool(self.path) == bool(self.vertices) or bool(self.vertices) != bool(self.faces):
+            raise InvalidSuiteError("a mesh has 'vertices' and 'faces', or 'path'")
+        if self.path:
+            return read_shape(media, self.path).mesh(self.name, self.role)
         vertices = _rows(media, self.vertices, "float32", 3)
         faces: NDArray[Any] = _rows(media, self.faces, "int32", 3)
         if faces.size and not 0 <= faces.min() <= faces.max() < len(vertices):
@@ -269,26 +274,40 @@ class SampleLine(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def _image(media: MediaFolder, path: str, name: str, role: Role) -> content.Image:
-    data = media.read(path, tuple(IMAGE_TYPES), MAX_STILL_BYTES)
-    kind = _media_type(path, data, IMAGE_TYPES)
+    data = media.read(path, (*IMAGE_TYPES, *CONVERTED_SUFFIXES), MAX_STILL_BYTES)
+    if path.lower().endswith(CONVERTED_SUFFIXES):
+        data, kind = _converted(path, data), "image/png"
+    else:
+        kind = media_type(path, data, IMAGE_TYPES)
     width, height = (_png_header(data) or (0, 0))[:2]
     return content.Image(data, kind, width, height, name=name, role=role)
 
 
-_SIGNATURES = {
-    "image/png": (0, b"\x89PNG\r\n\x1a\n"),
-    "image/jpeg": (0, b"\xff\xd8\xff"),
-    "image/webp": (8, b"WEBP"),
-    "image/gif": (0, b"GIF8"),
-}
+def _converted(path: str, data: bytes) -> bytes:
+    try:
+        png = decode.as_png(data)
+    except InvalidInputError as error:
+        raise InvalidSuiteError(f"{path}: {error}") from error
+    if len(png) > MAX_STILL_BYTES:
+        raise InvalidSuiteError(f"{path} has {len(png)} bytes as PNG, at most {MAX_STILL_BYTES} are taken")
+    return png
 
 
-def _media_type(path: str, data: bytes, types: Mapping[str, str]) -> str:
-    kind = types[path[path.rindex(".") :].lower()]
-    at, signature = _SIGNATURES[kind]
-    if not data.startswith(signature, at):
-        raise InvalidSuiteError(f"{path} is not {kind}, as its name says; rename or convert it")
-    return kind
+def _sound_header(path: str, data: bytes) -> tuple[int, int]:
+    """Samples per second and channels."""
+    try:
+        return decode.sound_header(data)
+    except InvalidInputError as error:
+        raise InvalidSuiteError(f"{path}: {error}") from error
+
+
+def decoded_reference(line: AnyPart, media: MediaFolder) -> content.Part:
+    """The part of a reference; InvalidSuiteError for what nothing here decodes, since it could not be measured with."""
+    part = line.read(media)
+    if isinstance(part, content.Audio | content.Video) and not decode.decodes(part):
+        instead = "a WAV, FLAC, Ogg or MP3" if part.kind is Kind.AUDIO else "its frames, or a GIF or WebP"
+        raise InvalidSuiteError(f"a reference of type {part.media_type} cannot be decoded here; give {instead}")
+    return part
 
 
 def _png_header(data: bytes) -> tuple[int, int, int, int] | None:

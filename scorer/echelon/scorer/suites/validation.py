@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from echelon.adapters import Boxes, Choice, Mask, Part
+from echelon.adapters import Audio, Boxes, Choice, Mask, Part, Video, decode
 from echelon.adapters.errors import EchelonError, MissingExtraError
 from echelon.scorer.errors import InvalidSuiteError, NotComputedError
 from echelon.scorer.extract import extract, extractor
@@ -18,7 +20,7 @@ from echelon.scorer.metrics.registry import metric
 from echelon.scorer.suites.digests import file_names
 from echelon.scorer.suites.folder import decode_line, numbered_lines
 from echelon.scorer.suites.instructions import Instruction
-from echelon.scorer.suites.lines import AnyPart, SampleLine
+from echelon.scorer.suites.lines import SampleLine, decoded_reference
 from echelon.scorer.suites.manifest import MANIFEST, Manifest, TaskEntry, read_manifest
 from echelon.scorer.suites.media import MediaFolder
 from echelon.scorer.suites.suite import Task
@@ -27,16 +29,38 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def validate(folder: Path) -> list[str]:
-    """Every fault of the suite in `folder`, one line each; empty for a good one.
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What is wrong with a suite, and what is good to know of one that is in order; one line each."""
+
+    faults: list[str]
+    notes: list[str]
+
+
+def opaque_type(part: Part) -> str:
+    """The media type of a sound or clip that is carried and not decoded here; empty for other parts."""
+    return part.media_type if isinstance(part, Audio | Video) and not decode.decodes(part) else ""
+
+
+def opaque_notes(task: Task, types: Iterable[str]) -> list[str]:
+    """What to say of a task's media of these types, one for each medium."""
+    return [
+        f"task {task.id!r}: {count} media of type {name} are carried and not decoded here; the model has to decode them"
+        for name, count in sorted(Counter(types).items())
+    ]
+
+
+def validate(folder: Path) -> Validation:
+    """Everything about the suite in `folder`; no faults for a good one.
 
     References are extracted and scored as if a model had answered them: what does not score is a fault.
     """
     try:
         manifest = read_manifest(folder)
     except InvalidSuiteError as error:
-        return [str(error)]
-    return _Inspection(folder, manifest).faults
+        return Validation([str(error)], [])
+    inspection = _Inspection(folder, manifest)
+    return Validation(inspection.faults, inspection.notes)
 
 
 class _UsedMedia(MediaFolder):
@@ -52,10 +76,11 @@ class _UsedMedia(MediaFolder):
 
 
 class _Inspection:
-    """One walk over a suite; `faults` fill up on the way."""
+    """One walk over a suite; `faults` and `notes` fill up on the way."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.faults: list[str] = []
+        self.notes: list[str] = []
         self._media = _UsedMedia(folder)
         self._all_read = True
         for entry in manifest.tasks:
@@ -89,6 +114,7 @@ class _Inspection:
         decoder = msgspec.json.Decoder(SampleLine)
         instruction = Instruction(task.instruction)
         first_use: dict[str, str] = {}
+        opaque: list[str] = []
         where = ""
         for where, raw in numbered_lines(self._media, file):
             line = self._attempt("", decode_line, decoder, raw, where)
@@ -98,23 +124,27 @@ class _Inspection:
             if first_use.setdefault(line.id, where) != where:
                 self.faults.append(f"{where}: the id {line.id!r} is that of {first_use[line.id]}; give each its own")
             self._attempt(where, instruction.fill, line.fields)
-            self._inspect_parts(where, line, task, scored)
+            opaque += self._inspect_parts(where, line, task, scored)
+        self.notes += opaque_notes(task, opaque)
         if not where:
             self.faults.append(f"{file}: task {task.id!r} has no samples")
 
-    def _inspect_parts(self, where: str, line: SampleLine, task: Task, scored: Metric | None) -> None:
-        for part in line.parts:
-            self._attempt(where, self._decoded, part)
-        references = [self._attempt(where, self._decoded, part) for part in line.references]
+    def _inspect_parts(self, where: str, line: SampleLine, task: Task, scored: Metric | None) -> list[str]:
+        """The types of what is not decoded."""
+        parts = [self._attempt(where, self._decoded, part.read, self._media) for part in line.parts]
+        references = [
+            self._attempt(where, self._decoded, decoded_reference, part, self._media) for part in line.references
+        ]
         whole = tuple(part for part in references if part is not None)
         for reference in whole:
             self._inspect_labels(where, reference, task)
         if scored and len(whole) == len(references):
             self._attempt(f"{where}: the reference does not score", _score, scored, whole, task)
+        return [name for part in parts if part is not None and (name := opaque_type(part))]
 
-    def _decoded(self, line: AnyPart) -> Part:
-        part = line.read(self._media)
-        if hasattr(part, "array"):
+    def _decoded(self, read: Callable[P, Part], *args: P.args, **keywords: P.kwargs) -> Part:
+        part = read(*args, **keywords)
+        if hasattr(part, "array") and not opaque_type(part):
             values = part.array()
             if isinstance(part, Mask) and part.labels and values.max(initial=0) >= len(part.labels):
                 raise InvalidSuiteError(f"the mask has the value {values.max()} and only {len(part.labels)} labels")
