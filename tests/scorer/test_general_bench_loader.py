@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from echelon.adapters import Audio, Box, Boxes, Choice, Image, Kind, Tensor, Text, Video
+from echelon.adapters import Audio, Box, Boxes, Choice, Image, Kind, Part, Tensor, Text, Video
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.extract import extract
 from echelon.scorer.general_bench.catalogue import catalogue
@@ -605,6 +605,87 @@ def test_a_medium_may_have_a_copy_that_the_contract_carries(tmp_path: Path) -> N
     suite = opened(tmp_path, tmp_path)
     parts = [sample.parts[0] for task in suite.tasks for sample in suite.samples(task)]
     assert [part.kind for part in parts] == [Kind.VIDEO, Kind.AUDIO]
+
+
+MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"
+
+
+def clip_task(root: Path, name: str, answer: object = "Yes") -> Path:
+    """A task about one encoded clip."""
+    item = {"id": 1, "input": {"video": "clip.mp4", "prompt": "?"}, "output": {"text": answer}}
+    task = root / "video/comprehension" / name
+    write(task / "annotation.json", [item])
+    write(task / "videos" / "clip.mp4", MP4)
+    return task
+
+
+def only_parts(root: Path, tmp_path: Path) -> list[tuple[Part, ...]]:
+    suite = opened(root, tmp_path)
+    return [sample.parts for task in suite.tasks for sample in suite.samples(task)]
+
+
+def test_encoded_media_travel_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import soundfile
+
+    monkeypatch.setenv("ECHELON_CACHE", str(tmp_path / "cache"))
+    clip_task(tmp_path / "bench", VIDEO_QA)
+    items = [{**ACCENTS["data"][0], "input": {"audio_file": "a.mp3", "prompt": "?"}}]
+    task = tmp_path / "bench/audio/comprehension/SpeechCommand"
+    write(task / "annotation.json", items)
+    out = io.BytesIO()
+    soundfile.write(out, np.zeros(2000), 16_000, format="MP3")
+    write(task / "audios" / "a.mp3", out.getvalue())
+    assert only_parts(tmp_path / "bench", tmp_path) == [
+        (Video(MP4, "video/mp4", name="video"),),
+        (Audio(out.getvalue(), "audio/mpeg", 16_000, 1, name="audio_file"),),
+    ]
+    checked = validate(tmp_path / "bench")
+    assert checked.faults == []
+    (note,) = checked.notes
+    assert "1 media of type video/mp4 are carried and not decoded here" in note
+
+
+def test_what_is_decoded_goes_before_what_only_travels_and_a_thumbnail_is_no_clip(tmp_path: Path) -> None:
+    task = clip_task(tmp_path, VIDEO_QA)
+    write(task / "videos" / "clip.png", picture(0))
+    assert [parts[0].kind for parts in only_parts(tmp_path, tmp_path)] == [Kind.VIDEO]
+    for n in range(2):
+        write(task / "videos" / "clip" / f"{n}.png", picture(n))
+    ((video,),) = only_parts(tmp_path, tmp_path)
+    assert isinstance(video, Video)
+    assert len(video.frames) == 2
+
+
+def test_an_encoded_clip_is_no_reference(tmp_path: Path) -> None:
+    name = next(e.task for e in catalogue().entries if (e.sheet, e.metric) == ("Video-Generation", "PSNR"))
+    task = tmp_path / "video/generation" / name
+    item = {"id": 1, "input": {"video": "clip.mp4", "prompt": "?"}, "output": {"video": "gold.mp4"}}
+    write(task / "annotation.json", [item])
+    for file in ("clip.mp4", "gold.mp4"):
+        write(task / "videos" / file, MP4)
+    suite = opened(tmp_path, tmp_path)
+    (found,) = [each for each in suite.tasks if suite.sample_ids(each)]
+    assert "gold.mp4 is not decoded here; put a copy in one of the formats .gif beside it, or its frames in a" in (
+        found.not_computed
+    )
+
+
+def test_shapes_are_shown_as_they_are_and_compared_as_points(tmp_path: Path) -> None:
+    import trimesh
+
+    name = next(e.task for e in catalogue().entries if e.metric == "CD (Chamfer Distance)")
+    task = tmp_path / "3D/generation" / name
+    item = {"id": 1, "input": {"mesh": "a.ply", "prompt": "?"}, "output": {"points": "b.obj"}}
+    write(task / "annotation.json", [item])
+    box = trimesh.creation.box()
+    write(task / "pointclouds" / "a.ply", box.export(file_type="ply"))
+    write(task / "pointclouds" / "b.obj", box.export(file_type="obj").encode())
+    suite = opened(tmp_path, tmp_path)
+    (found,) = [each for each in suite.tasks if suite.sample_ids(each)]
+    (sample,) = suite.samples(found)
+    assert [part.kind for part in sample.parts] == [Kind.MESH]
+    assert [part.kind for part in sample.references] == [Kind.POINT_CLOUD]
+    assert found.not_computed == ""
 
 
 def test_birds_are_there_or_not(tmp_path: Path) -> None:

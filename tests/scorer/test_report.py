@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 import subprocess
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from echelon.adapters import (
@@ -456,6 +459,28 @@ def test_media_become_players_pictures_and_drawings() -> None:
     assert "line" in shown.text
 
 
+MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"
+
+
+def test_encoded_media_are_played_by_the_browser_or_named() -> None:
+    large = Video(MP4 + bytes(300_000), "video/mp4")
+    strange = Video(b"RIFF....AVI LIST", "video/vnd.avi")
+    inputs = [Video(MP4, "video/mp4"), large, strange, Audio(MP4, "audio/mp4")]
+    shown = page(answering(Text("a"), inputs=inputs))
+    (player,) = shown.all("video")
+    assert player["src"] == f"data:video/mp4;base64,{b64encode(MP4).decode()}"
+    assert not shown.with_class("broken")
+    for about in ("video/mp4 of 300,024 bytes", "video/vnd.avi of 16 bytes", "audio/mp4 of 24 bytes, not decoded here"):
+        assert about in shown.text
+
+
+def test_an_encoded_sound_is_written_anew_for_its_player() -> None:
+    out = io.BytesIO()
+    soundfile.write(out, tone(), 8000, format="OGG")
+    shown = page(answering(Audio(out.getvalue(), "audio/ogg")))
+    assert shown.all("audio")[0]["src"].startswith("data:audio/wav;base64,")
+
+
 def test_cuboids_are_drawn_from_two_sides() -> None:
     turned = Boxes((Box3D((0, 0, 0), (1, 2, 1), (0, 0, 0.6, 0.8), "car"), Box3D((5, 0, 0), (1, 1, 1))), BoxSpace.METRE)
     shown = page(answering(turned, references=[turned]))
@@ -551,6 +576,8 @@ def test_a_megabyte_of_text_is_cut_with_a_note() -> None:
         Image(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"),
         Image(Image.from_array(pixels()).data[:60]),
         Audio(b"RIFF....WAVE"),
+        Audio(b"no sound", "audio/mp4"),
+        Audio(b"no sound", "text/html"),
         Video(data=b"not a clip", media_type="video/mp4"),
         PointCloud(b"123", 9),
         PointCloud.from_array(np.full((3, 3), np.nan)),

@@ -22,6 +22,7 @@ from echelon.scorer.general_bench.mapping import task_id
 from echelon.scorer.general_bench.measures import measure
 from echelon.scorer.outcomes import SampleOutcome
 from echelon.scorer.results import RunResult, TaskResult
+from echelon.scorer.suites.media_types import CLIP_TYPES, IMAGE_TYPES, SOUND_TYPES
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ MEDIA = "predictions"
 """The folder beside a prediction file that holds what was generated."""
 _COLUMNS = ("No", "Task Name", "Task Short Name", "Metrics")
 _UNSUPPORTED_ERROR = "\N{INFINITY}"
-_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}
+_SUFFIXES = {
+    name: suffix
+    for types in (IMAGE_TYPES, SOUND_TYPES, CLIP_TYPES)
+    for suffix, name in types.items()
+    if suffix != ".jpeg"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ class _Writer:
         name = f"{MEDIA}/{index:05}"
         if isinstance(part, Video) and part.frames:
             for number, frame in enumerate(part.frames):
-                self._write(f"{name}/{number:05}{_SUFFIXES[frame.image.media_type]}", frame.image.data)
+                self._write(f"{name}/{number:05}{_suffix(frame.image)}", frame.image.data)
             return name
         suffix, data = _encoded(part)
         self._write(name + suffix, data)
@@ -148,12 +154,16 @@ class _Writer:
         path.write_bytes(data)
 
 
+def _suffix(part: Image | Audio | Video) -> str:
+    if part.media_type not in _SUFFIXES:
+        raise InvalidSuiteError(f"no file is known for a {part.kind} of type {part.media_type!r}")
+    return _SUFFIXES[part.media_type]
+
+
 def _encoded(part: Part) -> tuple[str, bytes]:
     match part:
-        case Image() | Video():
-            return _SUFFIXES[part.media_type], part.data
-        case Audio():
-            return ".wav", part.data
+        case Image() | Audio() | Video():
+            return _suffix(part), part.data
         case Mask():
             return ".png", part.png or Mask.from_array(part.array()).png
         case PointCloud() | Tensor():

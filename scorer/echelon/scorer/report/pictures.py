@@ -1,6 +1,7 @@
 """Images, clips and matrices as pixels.
 
-Nothing that a model sent reaches the page as it came: pixels are decoded and written anew.
+What is decoded here never reaches the page as it came: pixels are written anew. Encoded clips that browsers decode are
+handed to their players, under a media type of a fixed list.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from echelon.adapters import Image, Video
+from echelon.adapters import Audio, Image, InvalidInputError, Video, decode
+from echelon.scorer.report.prose import clipped
 from echelon.scorer.report.wording import count, number
+from echelon.scorer.suites.media_types import is_of_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +27,9 @@ MAX_EDGE = 320
 SHOWN_EDGE = 128
 MAX_STRIP = 8
 MAX_MOVING_FRAMES = 24
+PLAYED_TYPES = ("video/mp4", "video/webm")
+MAX_PLAYED_BYTES = 256 * 2**10
+"""Of an encoded clip; a page has room for a few."""
 
 
 def image(part: Image) -> Markup:
@@ -36,11 +42,30 @@ def image(part: Image) -> Markup:
 
 def video(part: Video) -> Markup:
     """Frames side by side, and the clip in motion for those who like motion."""
+    if not decode.decodes(part):
+        return _encoded(part)
     frames = part.array()
     strip = [element(frames[i], f"frame {i + 1}", edge=72) for i in _evenly(len(frames), MAX_STRIP)]
     return Markup('<div class="strip">{}{}</div><figcaption>{}</figcaption>').format(
         _moving(frames, _frame_ms(part)), Markup("").join(strip), count(len(frames), "frame")
     )
+
+
+def _encoded(part: Video) -> Markup:
+    """A player for what browsers play, within the room of a page; else what it is."""
+    about = encoded_medium(part)
+    if part.media_type not in PLAYED_TYPES or len(part.data) > MAX_PLAYED_BYTES:
+        return Markup("<p>{}</p>").format(about)
+    return Markup(
+        '<video controls preload="metadata" src="data:{};base64,{}"></video><figcaption>{}</figcaption>'
+    ).format(part.media_type, b64encode(part.data).decode(), about)
+
+
+def encoded_medium(part: Audio | Video) -> str:
+    """Type and size of what is not decoded here; InvalidInputError for what is no such medium."""
+    if not is_of_type(part.data, part.media_type):
+        raise InvalidInputError(f"the bytes are no {clipped(part.media_type, 64)}")
+    return f"{clipped(part.media_type, 64)} of {len(part.data):,} bytes, not decoded here"
 
 
 def heat(values: NDArray[np.generic]) -> Markup:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from echelon.adapters import Audio, decode
 from echelon.scorer.report.charts import waveform
+from echelon.scorer.report.pictures import encoded_medium
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,8 @@ PLAYED_S = 4.0
 
 def audio(part: Audio) -> Markup:
     """A player, written anew as one channel of at most 16 kHz, and its envelope."""
+    if not decode.decodes(part):
+        return Markup("<p>{}</p>").format(encoded_medium(part))
     samples, rate = part.array()
     mono, played_rate = _thinned(samples.mean(axis=1), rate)
     heard = mono[: int(PLAYED_S * played_rate)]

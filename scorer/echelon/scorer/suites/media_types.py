@@ -61,6 +61,11 @@ _SIGNATURES = {
 def media_type(path: str, data: bytes, types: Mapping[str, str]) -> str:
     """The type that the suffix of `path` has in `types`; InvalidSuiteError where the bytes are of another."""
     kind = types[PurePosixPath(path).suffix.lower()]
-    if not _SIGNATURES[kind].match(data):
+    if not is_of_type(data, kind):
         raise InvalidSuiteError(f"{path} is not {kind}, as its name says; rename or convert it")
     return kind
+
+
+def is_of_type(data: bytes, name: str) -> bool:
+    """Whether the bytes begin as those of the media type `name` do; never for one that is not listed."""
+    return name in _SIGNATURES and _SIGNATURES[name].match(data) is not None
