@@ -656,6 +656,13 @@ def test_what_is_decoded_goes_before_what_only_travels_and_a_thumbnail_is_no_cli
     assert len(video.frames) == 2
 
 
+def test_a_medium_that_is_too_large_takes_its_task_out_before_anything_is_asked(tmp_path: Path) -> None:
+    task = clip_task(tmp_path, VIDEO_QA)
+    os.truncate(task / "videos" / "clip.mp4", 49 * 2**20)
+    (told,) = [each.not_computed for each in opened(tmp_path, tmp_path).tasks if each.not_computed != ABSENT]
+    assert "item 1: videos/clip.mp4 has 51380224 bytes, at most 50331648 are taken; shorten it" in told
+
+
 def test_an_encoded_clip_is_no_reference(tmp_path: Path) -> None:
     name = next(e.task for e in catalogue().entries if (e.sheet, e.metric) == ("Video-Generation", "PSNR"))
     task = tmp_path / "video/generation" / name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.general_bench.layout import MEDIA_FOLDERS
 from echelon.scorer.general_bench.naming import key
 from echelon.scorer.suites.digests import file_names
-from echelon.scorer.suites.media import MediaFolder
+from echelon.scorer.suites.media import MAX_MEDIA_BYTES, MediaFolder
 
+MAX_FILE_BYTES = MAX_MEDIA_BYTES + 2**16
+"""The largest medium that travels, and the header of an array."""
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -51,8 +55,16 @@ class TaskMedia(MediaFolder):
         return self.files[name].path(name)
 
     def find(self, name: str) -> str:
-        """The path that `path` takes of the file that an annotation calls `name`."""
-        return self._one(name, [each for each in self._candidates(name) if each in self.files])
+        """The path that `path` takes of the file that an annotation calls `name`.
+
+        One that is too large is told here, before anything is asked.
+        """
+        found = self._one(name, [each for each in self._candidates(name) if each in self.files])
+        with suppress(OSError):  # `path` tells what is wrong with a link
+            size = os.stat(self.files[found].root / found).st_size  # noqa: PTH116  (several times faster than pathlib)
+            if size > MAX_FILE_BYTES:
+                raise InvalidSuiteError(f"{found} has {size} bytes, at most {MAX_MEDIA_BYTES} are taken; shorten it")
+        return found
 
     def find_folder(self, name: str) -> tuple[str, ...]:
         """The paths of all files directly in the folder that an annotation calls `name`, in order of their numbers."""

@@ -34,9 +34,8 @@ CLIP_TYPES = MappingProxyType(
         ".mkv": "video/matroska",
     }
 )
-_SIGNATURES = {
-    name: re.compile(pattern, re.DOTALL)
-    for name, pattern in {
+_SIGNATURES: Mapping[str, bytes] = MappingProxyType(
+    {
         "image/png": rb"\x89PNG\r\n\x1a\n",
         "image/jpeg": rb"\xff\xd8\xff",
         "image/webp": rb"RIFF.{4}WEBP",
@@ -54,8 +53,9 @@ _SIGNATURES = {
         # The document type stands in the header of both.
         "video/webm": rb"\x1aE\xdf\xa3.{1,64}?B\x82.{1,8}?webm",
         "video/matroska": rb"\x1aE\xdf\xa3.{1,64}?B\x82.{1,8}?matroska",
-    }.items()
-}
+    }
+)
+"""How files begin, as patterns."""
 
 
 def media_type(path: str, data: bytes, types: Mapping[str, str]) -> str:
@@ -68,4 +68,4 @@ def media_type(path: str, data: bytes, types: Mapping[str, str]) -> str:
 
 def is_of_type(data: bytes, name: str) -> bool:
     """Whether the bytes begin as those of the media type `name` do; never for one that is not listed."""
-    return name in _SIGNATURES and _SIGNATURES[name].match(data) is not None
+    return name in _SIGNATURES and re.match(_SIGNATURES[name], data, re.DOTALL) is not None
