@@ -701,7 +701,7 @@ def test_validation_tells_what_is_carried_and_not_decoded(tmp_path: Path) -> Non
     checked = validate(write_suite(tmp_path, lines, {"a.mp4": MP4}))
     assert checked.faults == []
     assert checked.notes == [
-        "task 'words': 2 media of type video/mp4 are carried and not decoded here; the model has to decode them"
+        "task 'words': video/mp4 is carried and not decoded here; the model has to decode it (media: 2)"
     ]
 
 

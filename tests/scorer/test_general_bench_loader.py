@@ -642,7 +642,7 @@ def test_encoded_media_travel_as_they_are(tmp_path: Path, monkeypatch: pytest.Mo
     checked = validate(tmp_path / "bench")
     assert checked.faults == []
     (note,) = checked.notes
-    assert "1 media of type video/mp4 are carried and not decoded here" in note
+    assert "video/mp4 is carried and not decoded here; the model has to decode it (media: 1)" in note
 
 
 def test_what_is_decoded_goes_before_what_only_travels_and_a_thumbnail_is_no_clip(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def opaque_type(part: Part) -> str:
 def opaque_notes(task: Task, types: Iterable[str]) -> list[str]:
     """What to say of a task's media of these types, one for each medium."""
     return [
-        f"task {task.id!r}: {count} media of type {name} are carried and not decoded here; the model has to decode them"
+        f"task {task.id!r}: {name} is carried and not decoded here; the model has to decode it (media: {count})"
         for name, count in sorted(Counter(types).items())
     ]
 
