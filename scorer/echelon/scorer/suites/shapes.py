@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -55,6 +56,8 @@ def read_shape(media: MediaFolder, path: str) -> Shape:
     data = media.read(path, SHAPE_SUFFIXES)
     suffix = PurePosixPath(path).suffix.lower()
     told = _told_points(path, data) if suffix == ".ply" else 0
+    if suffix == ".stl" and not (_is_binary_stl(data) or data.lstrip().startswith(b"solid")):
+        raise InvalidSuiteError(f"{path} is no STL file, or it is cut off")
     try:
         # What overflows is told below.
         with np.errstate(over="ignore"):
@@ -76,10 +79,17 @@ def read_shape(media: MediaFolder, path: str) -> Shape:
 def _loaded(data: bytes, suffix: str) -> Any:
     import trimesh
 
+    # It logs tracebacks of what it then raises.
+    logging.getLogger("trimesh").setLevel(logging.CRITICAL)
     # In any other encoding than UTF-8 only names and comments are.
     file = io.StringIO(data.decode(errors="replace")) if suffix in (".obj", ".off") else io.BytesIO(data)
     loaded = trimesh.load(file, file_type=suffix[1:], process=False, skip_materials=True, maintain_order=True)
     return loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
+
+
+def _is_binary_stl(data: bytes) -> bool:
+    """Whether the file has 50 bytes for each triangle that its header counts."""
+    return len(data) == 84 + 50 * int.from_bytes(data[80:84], "little")
 
 
 def _told_points(path: str, data: bytes) -> int:
