@@ -24,8 +24,9 @@ class Commands(click.Group):
         if points is None:
             return None
         if len(points) > 1:
-            owners = ", ".join(sorted({point.dist.name if point.dist else "unknown" for point in points}))
-            return _broken(name, f"declared more than once, by {owners}; uninstall all but one")
+            from echelon.adapters.registry import owners
+
+            return _broken(name, f"declared more than once, by {owners(points)}; uninstall all but one")
         return _load(name, points[0])
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -469,3 +469,12 @@ def test_a_plug_in_that_cannot_be_used_is_refused_by_name(
     with pytest.raises(AdapterLoadError, match=reason):
         metric(name)
     assert metric("wer").name == "wer"
+
+
+def test_a_rival_with_damaged_metadata_is_told_all_the_same(
+    install: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    install("accuracy", "shouting_metric:Shouting")
+    (tmp_path / "accuracy_plugin-1.0.dist-info" / "METADATA").write_text("")
+    with pytest.raises(AdapterLoadError, match="declared more than once: echelon, unknown"):
+        metric("accuracy")

@@ -83,8 +83,9 @@ class Registry:
     def _problem(self, point: EntryPoint) -> str:
         rivals = self._named[point.name]
         if len(rivals) > 1:
-            owners = ", ".join(sorted({_distribution(rival)[0] for rival in rivals}))
-            return f"the name {point.name!r} is declared {len(rivals)} times, by {owners}; uninstall all but one"
+            return (
+                f"the name {point.name!r} is declared {len(rivals)} times, by {owners(rivals)}; uninstall all but one"
+            )
         # Asked for the module of a value that is none, each version of Python raises another error.
         formed = point.pattern.match(point.value) is not None
         top = point.module.partition(".")[0] if formed else ""
@@ -95,6 +96,11 @@ class Registry:
         if importlib.util.find_spec(top) is None:
             return f"its module {top!r} is not installed"
         return ""
+
+
+def owners(points: Iterable[EntryPoint], *, built_in: str = "unknown") -> str:
+    """The names of the distributions that declare `points`, sorted; `built_in` is what has no distribution."""
+    return ", ".join(sorted({_distribution(point)[0] if point.dist else built_in for point in points}))
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from echelon.adapters import InvalidInputError, Part
 from echelon.adapters.errors import AdapterLoadError, EchelonError, MissingExtraError
+from echelon.adapters.registry import owners
 from echelon.adapters.settings import load, nearest, read_yaml
 from echelon.scorer.errors import NotComputedError, UnknownNameError
 
@@ -154,8 +155,8 @@ def _plugin(group: str, sort: str, name: str) -> Any:
     if not points:
         raise UnknownNameError(f"there is no {sort} plug-in {name!r}{nearest(name, _points(group))}")
     if len(points) > 1:
-        owners = ", ".join(sorted(point.dist.name if point.dist else "echelon" for point in points))
-        raise AdapterLoadError(f"{sort} plug-in {name!r} is declared more than once: {owners}; uninstall all but one")
+        declared = owners(points, built_in="echelon")
+        raise AdapterLoadError(f"{sort} plug-in {name!r} is declared more than once: {declared}; uninstall all but one")
     return _loaded(points[0], sort)
 
 

@@ -62,7 +62,7 @@ def demo(samples: int, suite_seed: int, as_json: bool, folder: Path) -> None:
 
 
 _ROW = "{:<14} {:>5} {:>5}  {:>6} {:>6} {:>6} {:>6}  {:>3} {:>6}  {}"
-_HEAD = _ROW.format("model", "2024", "2025", "S2", "S3", "S4", "S5", "won", "≥ sota", "")
+_HEAD = _ROW.format("model", "2024", "2025", "S2", "S3", "S4", "S5", "won", "≥ sota", "").rstrip()
 
 
 def _print(shown: Shown) -> None:

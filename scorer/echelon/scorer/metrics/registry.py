@@ -6,6 +6,7 @@ import inspect
 from importlib.metadata import EntryPoint, entry_points
 
 from echelon.adapters.errors import AdapterLoadError, MissingExtraError
+from echelon.adapters.registry import owners
 from echelon.adapters.settings import nearest
 from echelon.scorer.errors import UnknownNameError
 from echelon.scorer.instruments import Instruments
@@ -124,9 +125,8 @@ def metric(
     if name not in points:
         raise UnknownNameError(f"there is no metric {name!r}{nearest(name, points)}")
     if len(points[name]) > 1:
-        raise AdapterLoadError(
-            f"metric {name!r} is declared more than once: {_origins(points[name])}; uninstall all but one"
-        )
+        declared = owners(points[name], built_in="echelon")
+        raise AdapterLoadError(f"metric {name!r} is declared more than once: {declared}; uninstall all but one")
     built = _load(points[name][0])(worst, labels)
     if instruments is not None:
         built.instruments = instruments
@@ -144,10 +144,6 @@ def _points() -> dict[str, list[EntryPoint]]:
     for point in (*own, *entry_points(group=GROUP)):
         named.setdefault(point.name, []).append(point)
     return named
-
-
-def _origins(points: list[EntryPoint]) -> str:
-    return ", ".join(sorted(point.dist.name if point.dist else "echelon" for point in points))
 
 
 def _load(point: EntryPoint) -> type[Metric]:
