@@ -31,8 +31,8 @@ from echelon.adapters import (
     UnsupportedError,
 )
 from echelon.adapters.errors import ConfigurationError, OutputInvalidError, SettingsError
+from echelon.adapters.networks.files import Folder
 from echelon.adapters.onnx import Onnx, OnnxSettings
-from echelon.adapters.onnx.files import Folder
 from echelon.adapters.onnx.session import Runtime, Session
 from echelon.adapters.registry import Registry
 from echelon.adapters.settings import load

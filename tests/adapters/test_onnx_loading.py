@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 
 from echelon.adapters import Answer, Call, Request, Tensor
 from echelon.adapters.errors import SettingsError
+from echelon.adapters.networks.files import Folder
 from echelon.adapters.onnx.external import locations
-from echelon.adapters.onnx.files import Folder
 
 ROUTE = {"inputs": {"x": {"part": "tensor"}}, "output": {"kind": "tensor", "from": ["y"]}}
 WEIGHTS = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from echelon.adapters import Answer, Call, Kind, Number, Part, Request, Tensor
 from echelon.adapters.errors import BackendError, EchelonError
-from echelon.adapters.onnx.files import Folder
-from echelon.adapters.onnx.model import Model
-from echelon.adapters.onnx.session import Runtime
+from echelon.adapters.networks.files import Folder
+from echelon.adapters.networks.model import Model
+from echelon.adapters.onnx.session import OnnxEngine, Runtime
 from echelon.scorer.errors import NotComputedError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Onnx:
 
     def __init__(self, settings: Network) -> None:
         folder = Folder(settings.folder)
-        self._model = Model(folder, settings)
+        self._model = Model(folder, OnnxEngine(settings))
         self.name = settings.name or folder.path.name
         self.digest = self._model.digest
         support = self._model.card().support(Call.COMPREHEND)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echelon.adapters.errors import SettingsError
-from echelon.adapters.onnx.adapter import ModelAdapter
-from echelon.adapters.onnx.files import Folder
-from echelon.adapters.onnx.manifest import FILE
-from echelon.adapters.onnx.session import Runtime
+from echelon.adapters.networks.adapter import ModelAdapter
+from echelon.adapters.networks.files import Folder
+from echelon.adapters.networks.manifest import FILE
+from echelon.adapters.onnx.session import OnnxEngine, Runtime
 from echelon.adapters.settings import nearest
 
 __all__ = ["MODELS", "Baseline", "BaselineSettings", "shipped"]
@@ -32,7 +32,7 @@ class Baseline(ModelAdapter[BaselineSettings]):
         there = shipped()
         if settings.model not in there:
             raise SettingsError(f"there is no baseline model {settings.model!r}{nearest(settings.model, there)}")
-        self._load(Folder(MODELS / settings.model, shipped=True), settings)
+        self._load(Folder(MODELS / settings.model, shipped=True), OnnxEngine(settings))
 
 
 def shipped() -> tuple[str, ...]:

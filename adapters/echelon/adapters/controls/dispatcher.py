@@ -14,9 +14,10 @@ from echelon.adapters.card import CallSupport, Card, Composition
 from echelon.adapters.controls.luck import dice
 from echelon.adapters.controls.noise import spoilt
 from echelon.adapters.errors import SettingsError, UnsupportedError
-from echelon.adapters.onnx.files import Folder
-from echelon.adapters.onnx.model import Model, in_order
-from echelon.adapters.onnx.session import Runtime
+from echelon.adapters.networks.files import Folder
+from echelon.adapters.networks.model import Model
+from echelon.adapters.networks.routes import in_order
+from echelon.adapters.onnx.session import OnnxEngine, Runtime
 from echelon.adapters.settings import load, read_yaml
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ class Dispatcher(BatchAdapter[DispatcherSettings]):
         self._settings = settings
         self._bundle = _read(settings.bundle)
         folders = Folder(settings.bundle.parent, shipped=settings.bundle == SHIPPED)
+        engine = OnnxEngine(settings)
         self._models = {
-            name: Model(Folder(folders.locate(name), shipped=settings.bundle == SHIPPED), settings)
+            name: Model(Folder(folders.locate(name), shipped=settings.bundle == SHIPPED), engine)
             for name in dict.fromkeys(route.folder for route in self._bundle.routes)
         }
 

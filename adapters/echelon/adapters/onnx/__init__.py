@@ -1,4 +1,4 @@
-"""Serves ONNX networks from a model folder; docs/onnx.md says what such a folder holds."""
+"""Serves ONNX networks from a model folder; docs/networks.md says what such a folder holds."""
 
 from echelon.adapters.onnx.adapter import Onnx, OnnxSettings
 

@@ -9,14 +9,16 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.errors import ConfigurationError, MissingExtraError, SettingsError
+from echelon.adapters.networks.network import Port
 from echelon.adapters.onnx.external import locations
+from echelon.adapters.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from echelon.adapters.onnx.files import Folder
+    from echelon.adapters.networks.files import Folder
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +49,27 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
-    """An input of a network: element type and shape, with None for what may vary."""
+class NetworkFile:
+    """What a manifest says of a network: the name of its file."""
 
-    name: str
-    data_type: str
-    shape: tuple[int | None, ...]
+    file: str
+
+
+class OnnxEngine:
+    """Opens ONNX files."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     @property
-    def item(self) -> tuple[int | None, ...]:
-        """The shape of one item of a batch."""
-        return self.shape[1:]
+    def name(self) -> str:
+        """The runtime and its version."""
+        return f"onnxruntime {import_onnxruntime().__version__}"
+
+    def network(self, folder: Folder, entry: dict[str, Any], where: str, *, deterministic: bool) -> Session:
+        """The network in the file that the entry names."""
+        file = load(NetworkFile, entry, where=where).file
+        return Session(folder, file, self._runtime, deterministic=deterministic)
 
 
 class Session:
@@ -70,14 +82,14 @@ class Session:
         self._external = _external(folder, model, where)
         options = _options(ort, folder, runtime, self._external)
         options.use_deterministic_compute = deterministic
-        self.deterministic = deterministic
         self._session = _load(ort, model, options, _available(ort, runtime.providers), where)
         self._external = {}  # needed only while the session loads
-        self.provider: str = self._session.get_providers()[0]
+        provider: str = self._session.get_providers()[0]
+        self.device = DEVICES.get(provider, provider)
         self.inputs = {found.name: _port(found, where) for found in self._session.get_inputs()}
         self.outputs = tuple(found.name for found in self._session.get_outputs() if found.type in DATA_TYPES)
-        self._bound = self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
-        _say_fallback(runtime.providers, ort.get_available_providers(), self.provider, where)
+        self._bound = provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+        _say_fallback(runtime.providers, ort.get_available_providers(), provider, where)
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The named outputs for a batch of inputs."""
@@ -96,11 +108,6 @@ class Session:
         self._session.run_with_iobinding(binding)
         results: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
         return results
-
-
-def engine() -> str:
-    """The runtime and its version, as cards name it."""
-    return f"onnxruntime {import_onnxruntime().__version__}"
 
 
 def import_onnxruntime() -> Any:

@@ -1,4 +1,4 @@
-"""A made-up request that fits a route, to warm up and to measure with."""
+"""Made-up parts that fit a route, to warm up and to measure with."""
 
 from __future__ import annotations
 
@@ -24,25 +24,22 @@ from echelon.adapters.content import (
 )
 from echelon.adapters.decode import MAX_FRAMES
 from echelon.adapters.errors import EchelonError
-from echelon.adapters.onnx.steps import Resample, Resize
+from echelon.adapters.networks.steps import Resample, Resize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from echelon.adapters.content import Part
-    from echelon.adapters.onnx.routes import Feed, Route
+    from echelon.adapters.networks.routes import Feed
 
 SIDE, FRAMES, RATE_HZ, POINTS = 32, 4, 16_000, 256
 """Sizes where the network leaves them open."""
 
 
-def probe(route: Route) -> Request | None:
-    """A request that the route takes; None where none was found."""
-    parts = [_fitting(feed) for feed in route.feeds if feed.part_type is not None]
-    if None in parts:
-        return None
-    found = tuple(part for part in parts if part is not None)
-    return Request(route.call, "Answer.", found, (route.output.kind,))
+def probe(feeds: Iterable[Feed]) -> tuple[Part, ...] | None:
+    """Parts that the feeds of a route take; None where none were found."""
+    parts = [_fitting(feed) for feed in feeds if feed.part_type is not None]
+    return None if None in parts else tuple(part for part in parts if part is not None)
 
 
 def _fitting(feed: Feed) -> Part | None:

@@ -1,29 +1,40 @@
-"""A route: from requests of one form, through one network, to answers of one kind."""
+"""Routes: each leads from requests of one form, through one network, to answers of one kind."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from echelon.adapters.calls import Answer
-from echelon.adapters.errors import BackendError, EchelonError, InvalidInputError, OutputInvalidError, SettingsError
-from echelon.adapters.onnx import outputs, steps
-from echelon.adapters.onnx.sources import PART_TYPES, values_of
-from echelon.adapters.onnx.steps import Given
+from echelon.adapters.calls import Answer, Call, Request
+from echelon.adapters.card import CallSupport
+from echelon.adapters.content import Kind
+from echelon.adapters.errors import (
+    BackendError,
+    EchelonError,
+    InvalidInputError,
+    OutputInvalidError,
+    SettingsError,
+    UnsupportedError,
+)
+from echelon.adapters.networks import outputs, steps
+from echelon.adapters.networks.manifest import FILE
+from echelon.adapters.networks.probes import probe
+from echelon.adapters.networks.sources import PART_TYPES, values_of
+from echelon.adapters.networks.steps import Given
 from echelon.adapters.settings import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from echelon.adapters.calls import Request, Returned
+    from echelon.adapters.calls import Returned
     from echelon.adapters.content import Part
-    from echelon.adapters.onnx.files import Folder
-    from echelon.adapters.onnx.manifest import RouteEntry
-    from echelon.adapters.onnx.outputs import Output
-    from echelon.adapters.onnx.session import Port, Session
-    from echelon.adapters.onnx.steps import Step
+    from echelon.adapters.networks.files import Folder
+    from echelon.adapters.networks.manifest import Manifest, RouteEntry
+    from echelon.adapters.networks.network import Network, Port, Signature
+    from echelon.adapters.networks.outputs import Output
+    from echelon.adapters.networks.steps import Step
 
 Feeds = dict[str, "NDArray[Any]"]
 
@@ -81,22 +92,21 @@ class Feed:
 
 
 class Route:
-    """Answers the requests that fit it."""
+    """Answers the requests that fit it, each by itself where `alone` says so."""
 
-    def __init__(self, entry: RouteEntry, session: Session, folder: Folder, where: str) -> None:
+    def __init__(self, entry: RouteEntry, signature: Signature, folder: Folder, where: str, *, alone: bool) -> None:
         self.call = entry.call
-        # A batch changes the last bits of a sum, and that would be another answer to the same call.
-        self._alone = session.deterministic
-        self.session = session
+        self.network = entry.network
+        self._alone = alone
         self.output: Output = outputs.build(entry.output, folder, f"{where}.output")
-        _check_names(self.output.sources, session.outputs, f"{where}.output.from", "output")
-        _check_names(entry.inputs, session.inputs, f"{where}.inputs", "input")
-        missing = sorted(set(session.inputs) - set(entry.inputs))
+        _check_names(self.output.sources, signature.outputs, f"{where}.output.from", "output")
+        _check_names(entry.inputs, signature.inputs, f"{where}.inputs", "input")
+        missing = sorted(set(signature.inputs) - set(entry.inputs))
         if missing:
             raise SettingsError(f"{where}.inputs: nothing goes into the network's input {', '.join(missing)}")
         self.feeds = tuple(
             Feed(
-                session.inputs[name],
+                signature.inputs[name],
                 PART_TYPES.get(given.part),
                 given.name,
                 steps.build(given.steps, folder, f"{where}.inputs.{name}.steps"),
@@ -112,25 +122,90 @@ class Route:
         """The network's inputs for one request."""
         return {feed.port.name: feed.values(request) for feed in self.feeds}
 
-    def answer(self, requests: Sequence[Request], feeds: Sequence[Feeds]) -> Sequence[Returned]:
+    def answer(self, network: Network, requests: Sequence[Request], feeds: Sequence[Feeds]) -> Sequence[Returned]:
         """An outcome for each request, whose inputs all have the same shapes."""
         if len(requests) > 1 and (self._alone or any(feed.port.shape[0] == 1 for feed in self.feeds)):
-            return self._one_by_one(requests, feeds)
+            return self._one_by_one(network, requests, feeds)
         try:
-            results = self.session.run(self.output.sources, self._stacked(feeds))
-        except Exception as error:  # noqa: BLE001  (the runtime's errors share no other class)
+            results = network.run(self.output.sources, self.stacked(feeds))
+        except Exception as error:  # noqa: BLE001  (engines' errors share no other class)
             if len(requests) > 1:  # one of them may be the cause
-                return self._one_by_one(requests, feeds)
+                return self._one_by_one(network, requests, feeds)
             failed = BackendError("the network failed to run")
             failed.__cause__ = error
             return [failed]
+        return self.answers(results, requests)
+
+    def _one_by_one(self, network: Network, requests: Sequence[Request], feeds: Sequence[Feeds]) -> list[Returned]:
+        return [self.answer(network, [request], [feed])[0] for request, feed in zip(requests, feeds, strict=True)]
+
+    def stacked(self, feeds: Sequence[Feeds]) -> Feeds:
+        """The network's inputs for a batch."""
+        return {feed.port.name: _stack(feed.port, [item[feed.port.name] for item in feeds]) for feed in self.feeds}
+
+    def answers(self, results: Sequence[NDArray[Any]], requests: Sequence[Request]) -> list[Returned]:
+        """What the network gave for a batch, as outcomes."""
         return _answers(self.output, results, requests)
 
-    def _one_by_one(self, requests: Sequence[Request], feeds: Sequence[Feeds]) -> list[Returned]:
-        return [self.answer([request], [feed])[0] for request, feed in zip(requests, feeds, strict=True)]
 
-    def _stacked(self, feeds: Sequence[Feeds]) -> Feeds:
-        return {feed.port.name: _stack(feed.port, [item[feed.port.name] for item in feeds]) for feed in self.feeds}
+class Routes:
+    """The routes of a model folder, in its order."""
+
+    def __init__(self, manifest: Manifest, networks: Mapping[str, Signature], folder: Folder) -> None:
+        self._routes = tuple(
+            Route(
+                entry,
+                networks[entry.network],
+                folder,
+                f"{folder.path / FILE}: routes[{index}]",
+                # A batch changes the last bits of a sum, and that would be another answer to the same call.
+                alone=manifest.deterministic,
+            )
+            for index, entry in enumerate(manifest.routes)
+        )
+
+    def supports(self) -> tuple[CallSupport, ...]:
+        """What the routes take and give, call by call."""
+        return tuple(self._support(call) for call in Call if any(route.call is call for route in self._routes))
+
+    def probe(self, call: Call) -> Request | None:
+        """A made-up request for the first route of `call`."""
+        return next((_probe(route) for route in self._routes if route.call is call), None)
+
+    def route(self, request: Request) -> Route:
+        """The first route that fits; the error says why none does."""
+        offered = [
+            route
+            for route in self._routes
+            if route.call is request.call and (not request.output_kinds or route.output.kind in request.output_kinds)
+        ]
+        if not offered:
+            wanted = f" with {' or '.join(request.output_kinds)}" if request.output_kinds else ""
+            raise UnsupportedError(f"this model does not answer {request.call}{wanted}")
+        for route in offered:
+            lacking = route.lacks(request)
+            if lacking is None:
+                return route
+        assert lacking is not None
+        assert lacking.part_type is not None
+        named = f" named {lacking.part_name!r}" if lacking.part_name is not None else ""
+        raise InvalidInputError(f"the call has no {lacking.part_type.kind} part{named}")
+
+    def _support(self, call: Call) -> CallSupport:
+        routes = [route for route in self._routes if route.call is call]
+        taken = {feed.part_type.kind for route in routes for feed in route.feeds if feed.part_type is not None}
+        given = {route.output.kind for route in routes}
+        return CallSupport(call, in_order(taken or {Kind.TEXT}), in_order(given))
+
+
+def in_order(kinds: set[Kind]) -> tuple[Kind, ...]:
+    """The kinds as they follow each other in the contract."""
+    return tuple(kind for kind in Kind if kind in kinds)
+
+
+def _probe(route: Route) -> Request | None:
+    parts = probe(route.feeds)
+    return None if parts is None else Request(route.call, "Answer.", parts, (route.output.kind,))
 
 
 def _stack(port: Port, items: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The steps between a part and a network's input; docs/onnx.md lists them."""
+"""The steps between a part and a network's input; docs/networks.md lists them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from echelon.adapters.content import DATA_TYPES, Kind
 from echelon.adapters.errors import InvalidInputError, SettingsError
-from echelon.adapters.onnx.tokens import TokenForm, Tokens
+from echelon.adapters.networks.tokens import TokenForm, Tokens
 from echelon.adapters.settings import load, nearest
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from echelon.adapters.onnx.files import Folder
+    from echelon.adapters.networks.files import Folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from echelon.adapters.onnx.files import Folder
+    from echelon.adapters.networks.files import Folder
 
 FIRST = 2
 

@@ -19,7 +19,7 @@ from echelon.adapters.content import (
     Video,
 )
 from echelon.adapters.errors import InvalidInputError
-from echelon.adapters.onnx.steps import Given
+from echelon.adapters.networks.steps import Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,20 +11,13 @@ from echelon.adapters.errors import SettingsError
 from echelon.adapters.settings import load, nearest, read_yaml
 
 if TYPE_CHECKING:
-    from echelon.adapters.onnx.files import Folder
+    from echelon.adapters.networks.files import Folder
 
 FILE = "model.yaml"
 
 InputKind = Literal[
     "instruction", "text", "number", "image", "audio", "video", "point_cloud", "mask", "boxes", "tensor"
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """One ONNX file."""
-
-    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +44,8 @@ class Manifest:
     """A model folder's description."""
 
     version: str
-    networks: dict[str, Network]
+    networks: dict[str, dict[str, Any]]
+    """What the engine reads, by name."""
     routes: tuple[RouteEntry, ...]
     description: str = ""
     composition: Composition = Composition.UNVERIFIED

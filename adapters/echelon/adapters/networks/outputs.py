@@ -1,4 +1,4 @@
-"""How a network's outputs become an answer; docs/onnx.md lists the kinds."""
+"""How a network's outputs become an answer; docs/networks.md lists the kinds."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from echelon.adapters.content import (
     Video,
 )
 from echelon.adapters.errors import EchelonError, OutputInvalidError, SettingsError, UnsupportedError
-from echelon.adapters.onnx.detections import boxes_of
-from echelon.adapters.onnx.tokens import TokenForm, Tokens
+from echelon.adapters.networks.detections import boxes_of
+from echelon.adapters.networks.tokens import TokenForm, Tokens
 from echelon.adapters.settings import load, nearest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from echelon.adapters.calls import Request
     from echelon.adapters.content import Part
-    from echelon.adapters.onnx.files import Folder
+    from echelon.adapters.networks.files import Folder
 
 MOST_LABELS = 10
 """Labels of a choice, best first; nobody reads the others."""

@@ -1,0 +1,1 @@
+"""Model folders: networks behind routes, on whatever engine runs them."""
