@@ -148,7 +148,14 @@ def test_a_part_comes_back_as_it_went(kind: Kind) -> None:
 @given(st.lists(st.one_of(*BY_KIND.values()), max_size=3).map(tuple), words, st.lists(names, max_size=3).map(tuple))
 def test_a_call_comes_back_as_it_went(parts: tuple[Part, ...], words: str, labels: tuple[str, ...]) -> None:
     request = Request(
-        Call.GENERATE, words, parts, (Kind.IMAGE, Kind.TEXT), labels, Sampling(0, 0.0, 1), "an id", deadline=None
+        Call.GENERATE,
+        words,
+        parts,
+        (Kind.IMAGE, Kind.TEXT),
+        labels,
+        Sampling(0, 0.0, 0.5, 1, ("stop",)),
+        "an id",
+        deadline=None,
     )
     message = call_to_proto("model", request)
     check(message)
@@ -156,7 +163,15 @@ def test_a_call_comes_back_as_it_went(parts: tuple[Part, ...], words: str, label
 
 
 @pytest.mark.parametrize(
-    "sampling", [Sampling(), Sampling(seed=0), Sampling(temperature=0.0), Sampling(max_token_count=7)]
+    "sampling",
+    [
+        Sampling(),
+        Sampling(seed=0),
+        Sampling(temperature=0.0),
+        Sampling(top_p=0.5),
+        Sampling(max_token_count=7),
+        Sampling(stop=("\n", "END")),
+    ],
 )
 def test_what_is_not_set_of_the_sampling_stays_unset(sampling: Sampling) -> None:
     message = call_to_proto("model", Request(Call.LANGUAGE, sampling=sampling))
@@ -166,8 +181,8 @@ def test_what_is_not_set_of_the_sampling_stays_unset(sampling: Sampling) -> None
 @pytest.mark.parametrize(
     "outcome",
     [
-        Answer((Text("yes"),), FinishReason.LENGTH, Usage(1, 2, 3, 4)),
-        Refusal("safety", "I will not", Usage(1, 0, 0, 0)),
+        Answer((Text("yes"),), FinishReason.LENGTH, Usage(1, 2, 3, 4, 5)),
+        Refusal("safety", "I will not", Usage(1)),
         Refusal(),
     ],
 )

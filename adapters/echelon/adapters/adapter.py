@@ -10,7 +10,7 @@ from echelon.adapters.calls import Call
 from echelon.adapters.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from echelon.adapters.calls import Outcome, Request, Returned
     from echelon.adapters.card import Card
@@ -81,6 +81,10 @@ class BatchAdapter(Adapter[SettingsT]):
         """Answer each request's text with text."""
         raise UnsupportedError("this model does not do language")
 
+    def stream_language(self, request: Request) -> Iterator[str | Outcome] | None:
+        """Pieces of text as they get ready, the outcome last; None sends what `language` returns."""
+        return None
+
 
 class AsyncAdapter(Adapter[SettingsT]):
     """Takes one request at a time, many at once, and must never block the event loop it runs on."""
@@ -99,4 +103,8 @@ class AsyncAdapter(Adapter[SettingsT]):
 
     def stream_generate(self, request: Request) -> AsyncIterator[Part] | None:
         """Whole parts as they get ready; None sends what `generate` returns."""
+        return None
+
+    def stream_language(self, request: Request) -> AsyncIterator[str | Outcome] | None:
+        """Pieces of text as they get ready, the outcome last; None sends what `language` returns."""
         return None

@@ -36,7 +36,10 @@ class Sampling:
 
     seed: int | None = None
     temperature: float | None = None
+    top_p: float | None = None
     max_token_count: int | None = None
+    stop: tuple[str, ...] = ()
+    """An answer ends before the first of these."""
 
 
 class Cancellation:
@@ -91,6 +94,8 @@ class Usage:
 
     input_token_count: int = 0
     output_token_count: int = 0
+    cost_nano_usd: int = 0
+    """What a hosted API charges for it, in billionths of a US dollar."""
     queue_us: int = 0
     compute_us: int = 0
 

@@ -79,14 +79,18 @@ class Call(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., instruction: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[_content_pb2.Part, _Mapping]]] = ..., output_kinds: _Optional[_Iterable[_Union[_content_pb2.Kind, str]]] = ..., labels: _Optional[_Iterable[str]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Sampling(_message.Message):
-    __slots__ = ("seed", "temperature", "max_token_count")
+    __slots__ = ("seed", "temperature", "max_token_count", "stop", "top_p")
     SEED_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
     seed: int
     temperature: float
     max_token_count: int
-    def __init__(self, seed: _Optional[int] = ..., temperature: _Optional[float] = ..., max_token_count: _Optional[int] = ...) -> None: ...
+    stop: _containers.RepeatedScalarFieldContainer[str]
+    top_p: float
+    def __init__(self, seed: _Optional[int] = ..., temperature: _Optional[float] = ..., max_token_count: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., top_p: _Optional[float] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("answer", "refusal", "usage")
@@ -115,16 +119,18 @@ class Refusal(_message.Message):
     def __init__(self, category: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("input_token_count", "output_token_count", "queue_us", "compute_us")
+    __slots__ = ("input_token_count", "output_token_count", "queue_us", "compute_us", "cost_nano_usd")
     INPUT_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     QUEUE_US_FIELD_NUMBER: _ClassVar[int]
     COMPUTE_US_FIELD_NUMBER: _ClassVar[int]
+    COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     input_token_count: int
     output_token_count: int
     queue_us: int
     compute_us: int
-    def __init__(self, input_token_count: _Optional[int] = ..., output_token_count: _Optional[int] = ..., queue_us: _Optional[int] = ..., compute_us: _Optional[int] = ...) -> None: ...
+    cost_nano_usd: int
+    def __init__(self, input_token_count: _Optional[int] = ..., output_token_count: _Optional[int] = ..., queue_us: _Optional[int] = ..., compute_us: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ...) -> None: ...
 
 class Card(_message.Message):
     __slots__ = ("name", "version", "description", "calls", "deterministic", "weights_digest", "engine", "precision", "device", "frame_sampling", "composition", "max_batch_size")

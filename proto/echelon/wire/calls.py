@@ -33,7 +33,13 @@ def call_to_proto(model: str, request: Request) -> pb.Call:
     sampling = request.sampling
     if sampling != _UNSET:
         message.sampling.CopyFrom(
-            pb.Sampling(seed=sampling.seed, temperature=sampling.temperature, max_token_count=sampling.max_token_count)
+            pb.Sampling(
+                seed=sampling.seed,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_token_count=sampling.max_token_count,
+                stop=sampling.stop,
+            )
         )
     remaining_s = request.remaining_s()
     if remaining_s is not None:
@@ -65,9 +71,11 @@ def call_from_proto(call: Call, message: pb.Call, *, deadline: float | None = No
 
 def _sampling(message: pb.Sampling) -> Sampling:
     return Sampling(
-        message.seed if message.HasField("seed") else None,
-        message.temperature if message.HasField("temperature") else None,
-        message.max_token_count if message.HasField("max_token_count") else None,
+        seed=message.seed if message.HasField("seed") else None,
+        temperature=message.temperature if message.HasField("temperature") else None,
+        top_p=message.top_p if message.HasField("top_p") else None,
+        max_token_count=message.max_token_count if message.HasField("max_token_count") else None,
+        stop=tuple(message.stop),
     )
 
 
@@ -81,6 +89,7 @@ def outcome_to_proto(outcome: Outcome, *, queue_us: int = 0, compute_us: int = 0
         message.answer.finish_reason = _FINISH[outcome.finish_reason]
     usage, said = message.usage, outcome.usage
     usage.input_token_count, usage.output_token_count = said.input_token_count, said.output_token_count
+    usage.cost_nano_usd = said.cost_nano_usd
     usage.queue_us, usage.compute_us = queue_us or said.queue_us, compute_us or said.compute_us
     return message
 
@@ -88,10 +97,11 @@ def outcome_to_proto(outcome: Outcome, *, queue_us: int = 0, compute_us: int = 0
 def outcome_from_proto(message: pb.Outcome) -> Outcome:
     """The answer or refusal in a message; InvalidInputError where a part is broken."""
     usage = Usage(
-        message.usage.input_token_count,
-        message.usage.output_token_count,
-        message.usage.queue_us,
-        message.usage.compute_us,
+        input_token_count=message.usage.input_token_count,
+        output_token_count=message.usage.output_token_count,
+        cost_nano_usd=message.usage.cost_nano_usd,
+        queue_us=message.usage.queue_us,
+        compute_us=message.usage.compute_us,
     )
     if message.WhichOneof("result") == "refusal":
         return Refusal(message.refusal.category, message.refusal.text, usage)
