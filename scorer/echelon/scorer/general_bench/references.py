@@ -8,7 +8,7 @@ from typing import Any
 from echelon.adapters import Kind
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.extract import EXTRACTORS
-from echelon.scorer.general_bench.values import Finder, Line, decoded_line, is_medium, line_of, plain_text
+from echelon.scorer.general_bench.values import Finder, Line, decoded_line, is_array, is_medium, line_of, plain_text
 from echelon.scorer.reading import folded, terms_of
 from echelon.scorer.suites.lines import ChoiceLine, TextLine
 from echelon.scorer.suites.suite import Task
@@ -30,6 +30,18 @@ def shown_lines(answers: Sequence[Any], prompt: str, finder: Finder) -> tuple[Li
     """What a metric looks at that compares answers with prompts: pictures or words, the prompt itself at least."""
     return tuple(
         decoded_line(each, finder) if is_medium(each) else TextLine(plain_text(each)) for each in answers or [prompt]
+    )
+
+
+def reading_lines(answers: Sequence[Any], kind: Kind, finder: Finder) -> tuple[Line, ...]:
+    """What should be read from an answer, in its own kind, or media from which it can be read; a list is alternatives.
+
+    An array is the series itself.
+    """
+    words = [word for answer in answers for word in (answer if isinstance(answer, list) else [answer])]
+    return tuple(
+        line_of(word, kind, finder) if not is_medium(word) or is_array(word) else decoded_line(word, finder)
+        for word in words
     )
 
 

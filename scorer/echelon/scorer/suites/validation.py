@@ -163,7 +163,7 @@ class _Inspection:
 
 def _score(scored: Metric, references: tuple[Part, ...], task: Task) -> None:
     for reference in references:
-        # Whether there is an embedder or a judge is not the suite's business.
+        # Whether there is an embedder, a judge or a reader is not the suite's business.
         with suppress(NotComputedError, MissingExtraError):
             scored.sample(extract(task.extractor, (reference,), task), references)
 
