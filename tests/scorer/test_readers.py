@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import jiwer
 import numpy as np
@@ -282,61 +282,60 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
+class Case(NamedTuple):
+    """A task of General-Bench whose answers are read."""
+
+    modality: str
+    metric: str
+    wanted: list[str]
+    """The references."""
+    made: Callable[[int], Audio | Image]
+    """The answers."""
+    read: dict[str, Any]
+    """What is read from every answer."""
+    score: float
+
+
 COUNT = 4
-TASKS: dict[str, tuple[str, str, list[object], Callable[[int], Audio | Image], dict[str, Any], float]] = {
-    "TextToSpeech": ("audio", "wer_speech", ["one two"] * COUNT, sound, {"text": "one six"}, 0.5),
-    "ImageToSpeech": (
-        "audio",
-        "cider_speech",
-        [f"{w} walks back home" for w in "abcd"],
-        sound,
-        {"text": "a walks back home"},
-        2.5,
+CASES = {
+    "TextToSpeech": Case("audio", "wer_speech", ["one two"] * COUNT, sound, {"text": "one six"}, 0.5),
+    "ImageToSpeech": Case(
+        "audio", "cider_speech", [f"{n} walks back home" for n in "1234"], sound, {"text": "1 walks back home"}, 2.5
     ),
-    "PianoToOrchestrationGeneration": (
-        "audio",
-        "e_accuracy_read",
-        ["Brass", "wind"] * 2,
-        sound,
-        {"label": "brass"},
-        0.5,
+    "PianoToOrchestrationGeneration": Case(
+        "audio", "e_accuracy_read", ["Brass", "wind"] * 2, sound, {"label": "brass"}, 0.5
     ),
-    "PopMusicGeneration": ("audio", "pcc_read", ["up.npy"] * COUNT, sound, {"series": [3.0, 5.0, 7.0]}, 1.0),
-    "EEG-based Image Generation": (
-        "image",
-        "accuracy_read",
-        ["cat", "dog", "dog", "dog"],
-        picture,
-        {"label": "Cat"},
-        0.25,
+    "PopMusicGeneration": Case("audio", "pcc_read", ["up.npy"] * COUNT, sound, {"series": [3.0, 5.0, 7.0]}, 1.0),
+    "EEG-based Image Generation": Case(
+        "image", "accuracy_read", ["cat", "dog", "dog", "dog"], picture, {"label": "Cat"}, 0.25
     ),
 }
-"""Of each task: modality, metric, references, what is predicted, how all of it is read, and the score."""
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The five sorts of tasks that want a reader, predictions, and a file of instruments."""
+    """A task of each sort that wants a reader, with predictions; beside it a file of instruments."""
     monkeypatch.setenv("ECHELON_CACHE", str(tmp_path / "cache"))
-    lines = {"transcript": "", "class": "", "series": ""}
-    for at, (name, (modality, _, wanted, made, said, _)) in enumerate(TASKS.items()):
-        task = tmp_path / "bench" / modality / "generation" / name
+    lines = {"text": "", "label": "", "series": ""}
+    for at, (name, case) in enumerate(CASES.items()):
+        task = tmp_path / "bench" / case.modality / "generation" / name
         items = [
-            {"id": n, "input": {"prompt": "Make it."}, "output": {"answer": each}} for n, each in enumerate(wanted)
+            {"id": n, "input": {"prompt": "Make it."}, "output": {"answer": each}} for n, each in enumerate(case.wanted)
         ]
         write(task / "annotation.json", {"task": name, "data": items})
-        if "up.npy" in wanted:
+        if "up.npy" in case.wanted:
             np.save(task / "up.npy", np.arange(3.0))
-        predicted = []
-        for n in range(COUNT):
-            part = made(100 * at + n)
-            predicted.append({"id": n, "prediction": f"out/{n}.{part.media_type.rpartition('/')[2]}"})
-            write(task / str(predicted[-1]["prediction"]), part.data)
-            lines[{"text": "transcript", "label": "class"}.get(next(iter(said)), "series")] += line(part, **said)
+        made = [case.made(100 * at + n) for n in range(COUNT)]
+        files = [
+            write(task / f"out/{n}.{each.media_type.rpartition('/')[2]}", each.data) for n, each in enumerate(made)
+        ]
+        predicted = [{"id": n, "prediction": f"out/{file.name}"} for n, file in enumerate(files)]
         write(task / "prediction.json", predicted)
-    for role, read_ in lines.items():
-        write(tmp_path / f"{role}.jsonl", read_.encode())
-    readers = {role: {"plugin": "given", "settings": {"path": f"{role}.jsonl", "name": role}} for role in lines}
+        lines[next(iter(case.read))] += "".join(line(each, **case.read) for each in made)
+    roles = {"transcript": "text", "class": "label", "series": "series"}
+    for role, field in roles.items():
+        write(tmp_path / f"{role}.jsonl", lines[field].encode())
+    readers = {role: {"plugin": "given", "settings": {"path": f"{role}.jsonl", "name": role}} for role in roles}
     write(tmp_path / "instruments.yaml", {"readers": readers})
     return tmp_path / "bench"
 
@@ -345,7 +344,7 @@ def scored(*arguments: str | Path) -> dict[str, Any]:
     ended = echelon("score", *arguments, "--json")
     assert ended.exit_code in (0, 1), ended.output
     tasks = json.loads(ended.stdout)["tasks"]
-    return {task["title"].strip(): task for task in tasks if task["title"].strip() in TASKS}
+    return {task["title"].strip(): task for task in tasks if task["title"].strip() in CASES}
 
 
 def test_general_bench_scores_sounds_and_pictures_by_what_a_file_says_of_them(bench: Path) -> None:
@@ -354,12 +353,12 @@ def test_general_bench_scores_sounds_and_pictures_by_what_a_file_says_of_them(be
     assert {task["score"] for task in without.values()} == {None}
     assert all("there is no reader for" in task["not_computed"] for task in without.values())
     tasks = scored(bench, "--instruments", bench.parent / "instruments.yaml")
-    assert {name: task["not_computed"] for name, task in tasks.items()} == dict.fromkeys(TASKS)
+    assert {name: task["not_computed"] for name, task in tasks.items()} == dict.fromkeys(CASES)
     assert {name: task["metric"].partition("@")[0].partition("/")[0] for name, task in tasks.items()} == {
-        name: named for name, (_, named, *_) in TASKS.items()
+        name: case.metric for name, case in CASES.items()
     }
     assert {name: task["score"] for name, task in tasks.items()} == pytest.approx(
-        {name: score for name, (*_, score) in TASKS.items()}
+        {name: case.score for name, case in CASES.items()}
     )
 
 
@@ -479,7 +478,7 @@ def test_all_699_tasks_reach_a_metric_or_lack_a_list_of_labels_alone(
         entry.task.strip() for entry in table.entries if {*needed[task_id(entry)]} & {"transcript", "class", "series"}
     }
     assert len(read_) == 9
-    assert {*TASKS} < read_
+    assert {*CASES} < read_
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "general-bench.md"

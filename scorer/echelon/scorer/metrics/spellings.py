@@ -94,7 +94,7 @@ IN_MODALITY: Mapping[tuple[str, str], str] = MappingProxyType(
         ("mIoU", "video"): "miou_video",
     }
 )
-"""What a spelling means in one modality; all answers of audio's with words, classes or a series are sounds."""
+"""What a spelling means in one modality. In audio, words, classes and series are asked of generated sounds alone."""
 
 IN_TASK: Mapping[tuple[str, str], str] = MappingProxyType(
     {
