@@ -101,6 +101,8 @@ def test_a_reference_that_is_a_sound_is_heard_too(vendor: None) -> None:
     said, wanted = ("one", "two", "six"), ("one", "three", "six")
     assert of.sample(spoken(*said), [spoken(*wanted)]) == of.sample(spoken(*said), [text(wanted)]) == (1.0, 3.0)
     assert of.worst([spoken(*wanted)]) == (3.0, 3.0)
+    # Both answers, and the reference once.
+    assert getattr(of.instruments.reader("transcript"), "heard", None) == 3
 
 
 def test_silence_has_every_word_wrong_and_is_an_answer(vendor: None) -> None:
@@ -268,7 +270,11 @@ def test_a_run_is_read_by_a_vendors_reader_without_asking_the_model_again(tmp_pa
     (tmp_path / "instruments.yaml").write_text(
         json.dumps({"readers": {"transcript": {"plugin": "acme-ears", "settings": {"words": WORDS}}}})
     )
-    report = echelon("report", "--store", store, "--json", "--instruments", tmp_path / "instruments.yaml")
+    given_ = ("--instruments", tmp_path / "instruments.yaml")
+    page = Path(echelon("report", "--store", store, *given_).output.strip()).read_text()
+    heard = [" ".join(said) for said in sentences(6)]
+    assert [said in page.partition("read as")[2] for said in heard] == [True] * 3 + [False] * 17
+    report = echelon("report", "--store", store, "--json", *given_)
     (task,) = json.loads(report.output)["tasks"]
     behind = metric("wer")
     rows = [behind.sample(text(said), [text(wanted)]) for said, wanted in zip(sentences(6), sentences(7), strict=True)]

@@ -29,11 +29,13 @@ class Ears:
 
     def __init__(self, settings: Vocabulary) -> None:
         self._settings = settings
+        self.heard = 0
         self.digest = sha256(repr(settings).encode()).hexdigest()
 
     def read(self, answer: Part) -> Part:
         if not isinstance(answer, Audio):
             raise InvalidInputError(f"{self.name} hear sounds, this is {answer.kind}")
+        self.heard += 1
         samples, rate = answer.array()
         step = rate * self._settings.word_ms // 1000
         mono = samples.mean(axis=1)

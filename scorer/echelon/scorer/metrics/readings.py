@@ -54,23 +54,25 @@ class Read(Metric):
 
     def reading(self, part: Part) -> Part:
         """What is read from a part; what needs no reading stays as it is."""
-        return self._readings(part) if self.takes(part.kind) else part
-
-    def _read(self, references: Sequence[Part]) -> list[Part]:
-        return [read_reference(self.reading, reference) for reference in references]
-
-    @cached_property
-    def _readings(self) -> Callable[[Part], Part]:
-        # A sample's references are asked for several times.
-        return lru_cache(maxsize=64)(self._take)
-
-    def _take(self, part: Part) -> Part:
+        if not self.takes(part.kind):
+            return part
         reader = self.reader
         read = measured(reader, lambda: reader.read(part))
         if getattr(read, "kind", None) is not self.reads:
             given = getattr(read, "kind", type(read).__name__)
             raise NotComputedError(f"{reader.name} reads {given} from {part.kind}, {self.name} compares {self.reads}")
         return read
+
+    def _read(self, references: Sequence[Part]) -> list[Part]:
+        return [read_reference(self._reference, reference) for reference in references]
+
+    def _reference(self, part: Part) -> Part:
+        return self._remembered(part) if self.takes(part.kind) else self.reading(part)
+
+    @cached_property
+    def _remembered(self) -> Callable[[Part], Part]:
+        # A sample's references are asked for several times in a row; few are kept, for media are large.
+        return lru_cache(maxsize=4)(self.reading)
 
 
 class _ReadLabel(Read):
