@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 from scipy.stats import pearsonr
 
-from echelon.adapters import Audio, Choice, Image, Kind, Tensor, Text
+from echelon.adapters import Audio, Choice, Image, Kind, Tensor, Text, Video
 from echelon.adapters.errors import SettingsError
 from echelon.cli import echelon as commands
 from echelon.scorer.errors import InvalidSuiteError, NotComputedError
@@ -195,6 +195,13 @@ def test_an_answer_that_nobody_has_read_leaves_the_task_not_computed(tmp_path: P
     told = f"a network has no reading of the audio with SHA-256 {sha256(sound(1).data).hexdigest()}"
     with pytest.raises(NotComputedError, match=told):
         of.sample(sound(1), [Text("one")])
+
+
+def test_frames_have_no_digest_to_be_looked_up_by(tmp_path: Path) -> None:
+    of = given(tmp_path, "accuracy_read", "class", line(picture(0), label="cat"))
+    frames = Video.from_array(np.zeros((2, 4, 5, 3), np.uint8), frames_per_second=5)
+    with pytest.raises(NotComputedError, match="a network has no reading of video that is no single file or text"):
+        of.sample(frames, [Choice.of("cat")])
 
 
 A = "a" * 64

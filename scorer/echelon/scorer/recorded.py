@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from echelon.adapters import Audio, Image, InvalidInputError, Part, Text, Video
+from echelon.adapters import Audio, Image, Part, Text, Video
 from echelon.adapters.errors import SettingsError
 from echelon.scorer.errors import NotComputedError
 
@@ -45,15 +45,17 @@ class Recorded(ABC, Generic[FoundT]):
 
     def found(self, part: Part) -> FoundT:
         """What the file says of a part's content."""
-        digest = sha256(_content(part, self.what)).hexdigest()
+        content = _content(part)
+        if content is None:
+            raise NotComputedError(f"{self.name} has no {self.what} of {part.kind} that is no single file or text")
+        digest = sha256(content).hexdigest()
         if digest not in self._found:
             raise NotComputedError(f"{self.name} has no {self.what} of the {part.kind} with SHA-256 {digest}")
         return self._found[digest]
 
 
-def _content(part: Part, what: str) -> bytes:
+def _content(part: Part) -> bytes | None:
+    """What a text, or a medium in one file, is made of."""
     if isinstance(part, Text):
         return part.value.encode()
-    if isinstance(part, Audio | Image | Video) and part.data:
-        return part.data
-    raise InvalidInputError(f"only text and encoded media have a {what} in a file, this is {part.kind}")
+    return part.data or None if isinstance(part, Audio | Image | Video) else None
