@@ -264,6 +264,18 @@ def echelon(*arguments: str | Path) -> Result:
     return CliRunner().invoke(commands, [str(argument) for argument in arguments])
 
 
+def test_a_reference_that_cannot_be_compared_is_a_fault_of_the_suite(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path / "suite")
+    lines = (suite / "repeat.jsonl").read_text().splitlines()
+    spoilt = {**json.loads(lines[0]), "reference": {"kind": "number", "value": 3}}
+    heard = {**json.loads(lines[1]), "reference": {"kind": "audio", "path": "0.wav"}}
+    (suite / "repeat.jsonl").write_text("\n".join([json.dumps(spoilt), json.dumps(heard), *lines[2:]]))
+    checked = echelon("suites", "validate", suite)
+    assert checked.exit_code == 1
+    told = "the reference does not score: wer_speech compares text, also read from audio, and not number"
+    assert [told in fault for fault in checked.stdout.splitlines()] == [True]
+
+
 def test_a_run_is_read_by_a_vendors_reader_without_asking_the_model_again(tmp_path: Path, processes: Any) -> None:
     suite, store = make_suite(tmp_path / "suite"), tmp_path / "runs"
     assert "is in order" in echelon("suites", "validate", suite).output
@@ -385,6 +397,15 @@ def test_what_should_be_read_may_be_a_medium_and_is_never_the_prompt(bench: Path
     (sample,) = suite.samples(found["TextToSpeech"])
     assert [part.kind for part in sample.references] == [Kind.AUDIO]
     assert found["PopMusicGeneration"].not_computed == CLOSED
+
+
+def test_a_reference_of_another_medium_takes_its_task_out_alone(bench: Path) -> None:
+    speech = bench / "audio/generation/TextToSpeech"
+    write(speech / "gold.png", picture(0).data)
+    write(speech / "annotation.json", [{"id": 0, "input": {"prompt": "Speak."}, "output": {"image": "gold.png"}}])
+    problems = {task.title: task.not_computed for task in GeneralBench(bench, bench.parent / "cache").tasks}
+    assert "item 0: gold.png is no audio" in problems["TextToSpeech"]
+    assert problems["ImageToSpeech"] == ""
 
 
 def test_listed_classes_make_a_chance(bench: Path) -> None:

@@ -82,7 +82,7 @@ class _Scanned:
         if self.reading.compares_prompts:
             return shown_lines(answers, self.question(item, media).fields["prompt"], media)
         if self.reading.read_as is not None:
-            return reading_lines(answers, self.reading.read_as, media)
+            return reading_lines(answers, self.reading.read_as, self.task, media)
         return reference_lines(answers, self.task, media) if answers else ()
 
 

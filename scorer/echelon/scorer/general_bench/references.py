@@ -33,16 +33,14 @@ def shown_lines(answers: Sequence[Any], prompt: str, finder: Finder) -> tuple[Li
     )
 
 
-def reading_lines(answers: Sequence[Any], kind: Kind, finder: Finder) -> tuple[Line, ...]:
-    """What should be read from an answer, in its own kind, or media from which it can be read; a list is alternatives.
+def reading_lines(answers: Sequence[Any], kind: Kind, task: Task, finder: Finder) -> tuple[Line, ...]:
+    """What should be read from an answer, as a part of `kind`, or media like the answer; a list is alternatives.
 
-    An array is the series itself.
+    A file of numbers is a series.
     """
+    medium = EXTRACTORS[task.extractor].kind
     words = [word for answer in answers for word in (answer if isinstance(answer, list) else [answer])]
-    return tuple(
-        line_of(word, kind, finder) if not is_medium(word) or is_array(word) else decoded_line(word, finder)
-        for word in words
-    )
+    return tuple(line_of(word, medium if is_medium(word) and not is_array(word) else kind, finder) for word in words)
 
 
 def _word(word: Any, task: Task, finder: Finder) -> Line:

@@ -52,6 +52,14 @@ class Read(Metric):
     def worst(self, references: Sequence[Part]) -> Stats:
         return super().worst(self._read(references))  # type: ignore[safe-super]  # the metric behind it has one
 
+    def check_reference(self, part: Part) -> None:
+        """InvalidSuiteError for a part that is neither a reading nor can be read."""
+        if part.kind is not self.reads and not self.takes(part.kind):
+            media = " or ".join((self.kind, *self.others))
+            raise InvalidSuiteError(
+                f"{self.name} compares {self.reads}, also read from {media}, and not {part.kind}"
+            )
+
     def reading(self, part: Part) -> Part:
         """What is read from a part; what needs no reading stays as it is."""
         if not self.takes(part.kind):
@@ -67,6 +75,7 @@ class Read(Metric):
         return [read_reference(self._reference, reference) for reference in references]
 
     def _reference(self, part: Part) -> Part:
+        self.check_reference(part)
         return self._remembered(part) if self.takes(part.kind) else self.reading(part)
 
     @cached_property
