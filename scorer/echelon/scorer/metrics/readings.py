@@ -56,9 +56,7 @@ class Read(Metric):
         """InvalidSuiteError for a part that is neither a reading nor can be read."""
         if part.kind is not self.reads and not self.takes(part.kind):
             media = " or ".join((self.kind, *self.others))
-            raise InvalidSuiteError(
-                f"{self.name} compares {self.reads}, also read from {media}, and not {part.kind}"
-            )
+            raise InvalidSuiteError(f"{self.name} compares {self.reads}, also read from {media}, and not {part.kind}")
 
     def reading(self, part: Part) -> Part:
         """What is read from a part; what needs no reading stays as it is."""
