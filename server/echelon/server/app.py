@@ -23,6 +23,7 @@ class Server:
         self.models = Models(config.models, registry, trust=trust)
         calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits)
         self._servicer = ModelServicer(self.models, calls, self.listener.guard)
+        self._watching: asyncio.Task[None] | None = None
         self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, self._servicer)
 
     async def start(self) -> str:
@@ -36,10 +37,14 @@ class Server:
 
     async def load(self) -> dict[str, BaseException]:
         """Load every model; what failed, by name."""
-        return await self.models.load(self.listener.set_health)
+        failed = await self.models.load(self.listener.set_health)
+        self._watching = asyncio.create_task(self.models.watch(self.listener.set_health))
+        return failed
 
     async def stop(self) -> None:
         """Drain and close."""
+        if self._watching is not None:
+            self._watching.cancel()
         await self.listener.stop(self._drain)
         await self.models.close()
 
