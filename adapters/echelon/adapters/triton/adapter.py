@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from echelon.adapters.adapter import AsyncAdapter
 from echelon.adapters.calls import Answer
 from echelon.adapters.content import Kind, Text
-from echelon.adapters.errors import AdapterLoadError, BackendError, EchelonError, OutputInvalidError
+from echelon.adapters.errors import AdapterLoadError, EchelonError, OutputInvalidError
 from echelon.adapters.networks import manifest, model
 from echelon.adapters.networks.files import Folder
 from echelon.adapters.networks.routes import Routes
@@ -228,7 +228,10 @@ class Triton(AsyncAdapter[TritonSettings]):
         return self._stream(route, found, request) if found.decoupled else None
 
     async def _stream(self, route: Route, found: TritonSignature, request: Request) -> AsyncGenerator[Part]:
-        """A part for each response of a decoupled model."""
+        """A part for each response of a decoupled model.
+
+        We ask once and close our side: Triton ends the stream in order after the last response, and only then.
+        """
         feeds = await self._prepared(route, request)
         call = TritonCall(self._triton, found, None)
         asked = {
@@ -236,7 +239,6 @@ class Triton(AsyncAdapter[TritonSettings]):
             "model_version": found.version,
             "inputs": await call.inputs(feeds),
             "outputs": await call.outputs(route.output.sources),
-            "enable_empty_final_response": True,
         }
         responses = self._client().stream_infer(
             _once(asked), stream_timeout=request.remaining_s(), headers=self._headers
@@ -245,14 +247,10 @@ class Triton(AsyncAdapter[TritonSettings]):
             async for result, error in responses:
                 if error is not None:
                     raise error
-                response = result.get_response()
-                if response.outputs:
+                if result.get_response().outputs:
                     answer = await self._answered(route, call.results(result, route.output.sources), request)
                     for part in answer.parts:
                         yield part
-                if response.parameters["triton_final_response"].bool_param:
-                    return
-            raise BackendError(f"Triton ended the stream of model {found.model!r} before its last response")
         except Exception as error:
             raise connection.shown(error, found.model, self._settings.url) from error
         finally:

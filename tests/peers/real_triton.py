@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-ENVIRONMENT = Path(__file__).parents[1] / "build" / "triton"
+ENVIRONMENT = Path(__file__).parents[2] / "build" / "triton"
 START_S = 60.0
 
 
@@ -82,18 +83,14 @@ class RealTriton:
         """In order."""
         if self._process is not None:
             self._process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                pass
             self._end(signal.SIGKILL)
 
     def _end(self, number: int) -> None:
         if self._process is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
-            except ProcessLookupError:
-                pass
             self._process.wait()
             self._process = None
 
