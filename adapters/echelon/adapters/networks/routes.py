@@ -235,6 +235,8 @@ def _stack(port: Port, items: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
     if port.data_type == BYTES:
         return np.stack(items)
+    if len(items) == 1:
+        return np.asarray(items[0], port.data_type, order="C")[None]
     cast = [np.ascontiguousarray(item, port.data_type).data for item in items]
     # numpy would let go of the interpreter for each row, and wait for each row until the server's loop is idle.
     return np.frombuffer(bytearray().join(cast), port.data_type).reshape(len(items), *items[0].shape)
@@ -245,6 +247,8 @@ def _answers(output: Output, results: Sequence[NDArray[Any]], requests: Sequence
 
     if any(values.shape[:1] != (len(requests),) for values in results):
         return [OutputInvalidError("the network's output has another batch than its input")] * len(requests)
+    if not any(values.dtype.kind == "f" and np.isnan(values).any() for values in results):
+        return [_outcome(made) for made in _made(output, results, requests)]
     whole = np.logical_and.reduce([_whole_rows(values) for values in results])
     rows = np.flatnonzero(whole).tolist()
     returned: list[Returned] = [OutputInvalidError("the network's output has NaN in it")] * len(requests)
@@ -253,8 +257,12 @@ def _answers(output: Output, results: Sequence[NDArray[Any]], requests: Sequence
     if len(rows) < len(requests):
         results, requests = [values[rows] for values in results], [requests[row] for row in rows]
     for row, made in zip(rows, _made(output, results, requests), strict=True):
-        returned[row] = made if isinstance(made, EchelonError) else Answer((made,))
+        returned[row] = _outcome(made)
     return returned
+
+
+def _outcome(made: Part | EchelonError) -> Returned:
+    return made if isinstance(made, EchelonError) else Answer((made,))
 
 
 def _whole_rows(values: NDArray[Any]) -> NDArray[Any]:

@@ -16,8 +16,9 @@ from echelon.adapters.networks import manifest, model
 from echelon.adapters.networks.files import Folder
 from echelon.adapters.networks.routes import Routes
 from echelon.adapters.settings import load
-from echelon.adapters.triton import connection, signature
+from echelon.adapters.triton import signature
 from echelon.adapters.triton.call import TritonCall
+from echelon.adapters.triton.connection import Connection, shown, text
 from echelon.adapters.triton.memory import Regions
 from echelon.adapters.triton.settings import TritonModel, TritonSettings
 
@@ -43,15 +44,15 @@ class Triton(AsyncAdapter[TritonSettings]):
     """Asks a Triton server; batches are Triton's own affair."""
 
     def open(self, settings: TritonSettings) -> None:
-        self._triton = connection.import_client()
         self._settings = settings
-        self._options = connection.options(settings)
-        self._headers = connection.headers(settings)
         self._folder = Folder(settings.folder)
         self._manifest = manifest.read(self._folder)
-        with self._triton.InferenceServerClient(**self._options) as client:
-            self._engine = self._wait(client)
-            self._signatures = self._read(client)
+        asking = Connection(settings, aio=False)
+        try:
+            self._engine = self._wait(asking)
+            self._signatures = self._read(asking)
+        finally:
+            asking.close()
         self._routes = Routes(self._manifest, self._signatures, self._folder)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._away = False
@@ -67,20 +68,18 @@ class Triton(AsyncAdapter[TritonSettings]):
 
     async def ready(self) -> bool:
         """Whether Triton serves every model of ours, as it was when the adapter opened."""
+        connection = self._connected()
         try:
-            client = self._client()
             for found in self._signatures.values():
-                if not await client.is_model_ready(
-                    found.model, found.version, headers=self._headers, client_timeout=CLOSE_S
-                ):
+                asked = connection.pb.ModelReadyRequest(name=found.model, version=found.version)
+                if not (await connection.call("ModelReady", asked)).ready:
                     self._away = True
                     return False
             if self._away:
                 self._regions.forget()
                 self._away = not await asyncio.to_thread(self._unchanged)
         except Exception as error:
-            shown = connection.shown(error, "", self._settings.url)
-            if not isinstance(shown, EchelonError):
+            if not isinstance(shown(error, "", self._settings.url), EchelonError):
                 raise
             self._away = True
         return not self._away
@@ -108,32 +107,33 @@ class Triton(AsyncAdapter[TritonSettings]):
 
     async def _close(self) -> None:
         await self._regions.close()
-        await self._aio.close()
+        await self._connection.close()
 
-    def _client(self) -> Any:
-        """The client on the loop that asks; made there on first use, since it belongs to it."""
+    def _connected(self) -> Connection:
+        """The connection on the loop that asks; made there on first use, since it belongs to it."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
-            self._aio = self._triton.aio.InferenceServerClient(**self._options)
+            self._connection = Connection(self._settings, aio=True)
             shares = self._settings.shared_memory == "auto"
-            limit = self._settings.shared_memory_mib << 20 if shares else 0
-            self._regions = Regions(self._aio, self._headers, limit)
-        return self._aio
+            self._regions = Regions(self._connection, self._settings.shared_memory_mib << 20 if shares else 0)
+        return self._connection
 
-    def _wait(self, client: Any) -> str:
+    def _wait(self, asking: Connection) -> str:
         """Triton's name and version, once it and our models are ready."""
+        import grpc
+
         limit = monotonic() + self._settings.open_timeout_s
         names = [self._said(name).model for name in self._manifest.networks]
         while True:
             try:
-                said = client.get_server_metadata(headers=self._headers, client_timeout=CLOSE_S)
-                missing = [name for name in names if not client.is_model_ready(name, headers=self._headers)]
+                said = asking.call("ServerMetadata", asking.pb.ServerMetadataRequest())
+                missing = [name for name in names if not _is_ready(asking, name)]
                 if not missing:
                     return f"{said.name} {said.version}"
-                problem: str | Exception = f"it does not serve {', '.join(missing)}"
-            except self._triton.InferenceServerException as error:
-                problem = error
+                problem = f"it does not serve {', '.join(missing)}"
+            except grpc.RpcError as error:
+                problem = text(error)
             if monotonic() > limit:
                 within = f"within {self._settings.open_timeout_s:g} s"
                 raise AdapterLoadError(f"Triton at {self._settings.url} was not ready {within}: {problem}")
@@ -145,18 +145,24 @@ class Triton(AsyncAdapter[TritonSettings]):
     def _where(self, network: str) -> str:
         return f"{self._folder.path / manifest.FILE}: networks.{network}"
 
-    def _read(self, client: Any) -> dict[str, TritonSignature]:
+    def _read(self, asking: Connection) -> dict[str, TritonSignature]:
+        import grpc
+
         try:
             return {
-                name: signature.read(client, self._said(name), self._where(name), self._headers)
-                for name in self._manifest.networks
+                name: signature.read(asking, self._said(name), self._where(name)) for name in self._manifest.networks
             }
-        except self._triton.InferenceServerException as error:
-            raise AdapterLoadError(f"Triton at {self._settings.url} does not describe its models: {error}") from error
+        except grpc.RpcError as error:
+            raise AdapterLoadError(
+                f"Triton at {self._settings.url} does not describe its models: {text(error)}"
+            ) from error
 
     def _unchanged(self) -> bool:
-        with self._triton.InferenceServerClient(**self._options) as client:
-            now = self._read(client)
+        asking = Connection(self._settings, aio=False)
+        try:
+            now = self._read(asking)
+        finally:
+            asking.close()
         changed = sorted(name for name, found in now.items() if found != self._signatures[name])
         for name in changed:
             log.error(
@@ -167,42 +173,33 @@ class Triton(AsyncAdapter[TritonSettings]):
 
     async def _infer(self, route: Route, found: TritonSignature, request: Request) -> Outcome:
         feeds = await self._prepared(route, request)
-        client = self._client()
+        self._connected()
         try:
-            return await self._ask(client, route, found, request, feeds, self._regions)
+            return await self._ask(route, found, request, feeds, self._regions)
         except Exception as error:
             # Only a Triton that started anew does not know our regions; the call itself may be sound.
-            if "shared memory region" not in connection.text(error).lower():
-                raise connection.shown(error, found.model, self._settings.url) from error
+            if "shared memory region" not in text(error).lower():
+                raise shown(error, found.model, self._settings.url) from error
         self._regions.forget()
         try:
-            return await self._ask(client, route, found, request, feeds, None)
+            return await self._ask(route, found, request, feeds, None)
         except Exception as error:
-            raise connection.shown(error, found.model, self._settings.url) from error
+            raise shown(error, found.model, self._settings.url) from error
 
     async def _ask(
         self,
-        client: Any,
         route: Route,
         found: TritonSignature,
         request: Request,
         feeds: Mapping[str, NDArray[Any]],
         regions: Regions | None,
     ) -> Outcome:
-        call, done = TritonCall(self._triton, found, regions), False
+        call, done = TritonCall(self._connection.pb, found, regions), False
         try:
-            remaining_s = request.remaining_s()
-            result = await client.infer(
-                found.model,
-                await call.inputs(feeds),
-                found.version,
-                await call.outputs(route.output.sources),
-                timeout=None if remaining_s is None else max(1, int(remaining_s * 1e6)),
-                client_timeout=remaining_s,
-                headers=self._headers,
-            )
+            message = await call.request(feeds, route.output.sources, request.remaining_s())
+            response = await self._connection.call("ModelInfer", message, request.remaining_s())
             done = True
-            results = call.results(result, route.output.sources)
+            results = call.results(response, route.output.sources)
         finally:
             call.end(done=done)
         return await self._answered(route, results, request)
@@ -233,26 +230,20 @@ class Triton(AsyncAdapter[TritonSettings]):
         We ask once and close our side: Triton ends the stream in order after the last response, and only then.
         """
         feeds = await self._prepared(route, request)
-        call = TritonCall(self._triton, found, None)
-        asked = {
-            "model_name": found.model,
-            "model_version": found.version,
-            "inputs": await call.inputs(feeds),
-            "outputs": await call.outputs(route.output.sources),
-        }
-        responses = self._client().stream_infer(
-            _once(asked), stream_timeout=request.remaining_s(), headers=self._headers
-        )
+        connection = self._connected()
+        call = TritonCall(connection.pb, found, None)
+        message = await call.request(feeds, route.output.sources, request.remaining_s())
+        responses = connection.call("ModelStreamInfer", _once(message), request.remaining_s())
         try:
-            async for result, error in responses:
-                if error is not None:
-                    raise error
-                if result.get_response().outputs:
-                    answer = await self._answered(route, call.results(result, route.output.sources), request)
-                    for part in answer.parts:
-                        yield part
+            async for streamed in responses:
+                if streamed.error_message:
+                    raise RuntimeError(streamed.error_message)
+                results = call.results(streamed.infer_response, route.output.sources)
+                answer = await self._answered(route, results, request)
+                for part in answer.parts:
+                    yield part
         except Exception as error:
-            raise connection.shown(error, found.model, self._settings.url) from error
+            raise shown(error, found.model, self._settings.url) from error
         finally:
             responses.cancel()
 
@@ -261,8 +252,12 @@ def _feeds(route: Route, request: Request) -> Feeds:
     return route.stacked([route.prepare(request)])
 
 
-async def _once(asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    yield asked
+def _is_ready(asking: Connection, model: str) -> bool:
+    return bool(asking.call("ModelReady", asking.pb.ModelReadyRequest(name=model)).ready)
+
+
+async def _once(message: Any) -> AsyncIterator[Any]:
+    yield message
 
 
 async def _pieces(parts: AsyncGenerator[Part]) -> AsyncGenerator[str | Outcome]:

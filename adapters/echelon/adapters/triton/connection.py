@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from echelon.adapters.triton.settings import Tls, TritonSettings
 
+PATIENCE_S = 5.0
+"""For calls that no model works on."""
 CHANNEL = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -32,22 +34,42 @@ CHANNEL = (
 )
 
 
-def import_client() -> Any:
-    """tritonclient.grpc; MissingExtraError without it."""
+class Connection:
+    """A channel to Triton and the calls it takes, `aio` for the running loop; its errors are gRPC's own.
+
+    Calls are made on tritonclient's messages and stub, and not on its client: building their requests would cost
+    as much again as sending them.
+    """
+
+    def __init__(self, settings: TritonSettings, *, aio: bool) -> None:
+        pb, stubs = import_messages()
+        import grpc
+
+        factory = grpc.aio if aio else grpc
+        if settings.tls is None:
+            self._channel = factory.insecure_channel(settings.url, options=CHANNEL)
+        else:
+            self._channel = factory.secure_channel(settings.url, _credentials(settings.tls), options=CHANNEL)
+        self._stub = stubs.GRPCInferenceServiceStub(self._channel)
+        self._headers = tuple(headers(settings).items())
+        self.pb = pb
+
+    def call(self, method: str, message: Any, timeout_s: float | None = PATIENCE_S) -> Any:
+        """Start a call: what it returns is the response, something to await, or a stream."""
+        return getattr(self._stub, method)(message, timeout=timeout_s, metadata=self._headers)
+
+    def close(self) -> Any:
+        """Let go of the channel; to be awaited where it is `aio`."""
+        return self._channel.close()
+
+
+def import_messages() -> tuple[Any, Any]:
+    """Triton's messages and stubs; MissingExtraError without them."""
     try:
-        import tritonclient.grpc
-        import tritonclient.grpc.aio
+        from tritonclient.grpc import service_pb2, service_pb2_grpc
     except ImportError as error:
         raise MissingExtraError("tritonclient", "triton") from error
-    return tritonclient.grpc
-
-
-def options(settings: TritonSettings) -> dict[str, Any]:
-    """What both of Triton's clients are built with."""
-    said: dict[str, Any] = {"url": settings.url, "channel_args": CHANNEL}
-    if settings.tls is not None:
-        said["creds"] = _credentials(settings.tls)
-    return said
+    return service_pb2, service_pb2_grpc
 
 
 def headers(settings: TritonSettings) -> dict[str, str]:
@@ -75,22 +97,11 @@ def _read(path: Path, key: str) -> bytes:
         raise SettingsError(f"cannot read {path}, which {key!r} names: {error.strerror}") from error
 
 
-def code(error: Exception) -> str:
-    """The gRPC code of an error of Triton's client, `UNAVAILABLE` say; empty for any other."""
-    import grpc
-    from tritonclient.utils import InferenceServerException
-
-    if isinstance(error, InferenceServerException):
-        return str(error.status() or "").removeprefix("StatusCode.")
-    return str(error.code().name) if isinstance(error, grpc.aio.AioRpcError) else ""
-
-
-def text(error: Exception) -> str:
-    """What Triton said."""
+def text(error: BaseException) -> str:
+    """What Triton said; nothing where it was not Triton."""
     import grpc
 
-    said = error.details() if isinstance(error, grpc.aio.AioRpcError) else getattr(error, "message", lambda: "")()
-    return str(said or "")
+    return str(error.details() or "") if isinstance(error, grpc.RpcError) else ""
 
 
 def shown(error: Exception, model: str, url: str) -> Exception:
@@ -98,7 +109,9 @@ def shown(error: Exception, model: str, url: str) -> Exception:
 
     Where a model itself failed, it is the error as it came: then the server logs it and tells no more than its number.
     """
-    made = _SHOWN.get(code(error))
+    import grpc
+
+    made = _SHOWN.get(error.code().name) if isinstance(error, grpc.RpcError) else None
     answer = made(model, url, text(error)) if made is not None else None
     if answer is None:
         return error

@@ -8,10 +8,10 @@ from collections import deque
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from echelon.adapters.triton.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,8 @@ class Regions:
     Where a region cannot be had, callers send the tensor in the message: sharing only ever saves time.
     """
 
-    def __init__(self, client: Any, headers: Mapping[str, str], limit_bytes: int) -> None:
-        self._client = client
-        self._headers = dict(headers)
+    def __init__(self, connection: Connection, limit_bytes: int) -> None:
+        self._connection = connection
         self._limit = limit_bytes
         self._all: set[Region] = set()
         self._free: dict[int, list[Region]] = {}
@@ -81,9 +80,8 @@ class Regions:
         """Unregister and destroy every region."""
         for region in self._all:
             try:
-                await self._client.unregister_system_shared_memory(
-                    region.name, headers=self._headers, client_timeout=1.0
-                )
+                asked = self._connection.pb.SystemSharedMemoryUnregisterRequest(name=region.name)
+                await self._connection.call("SystemSharedMemoryUnregister", asked, 1.0)
             except Exception as error:  # noqa: BLE001  (Triton may be gone, and with it what it knew)
                 log.info("Triton did not let go of %s: %s", region.name, error)
                 break
@@ -100,9 +98,10 @@ class Regions:
         region = Region(name, memory, size)
         self._all.add(region)
         try:
-            await self._client.register_system_shared_memory(
-                name, f"/{memory.name}", size, headers=self._headers, client_timeout=5.0
+            asked = self._connection.pb.SystemSharedMemoryRegisterRequest(
+                name=name, key=f"/{memory.name}", byte_size=size
             )
+            await self._connection.call("SystemSharedMemoryRegister", asked)
         except Exception as error:  # noqa: BLE001  (whatever the reason, the message will do)
             log.warning("large tensors go to Triton in messages, it cannot share our memory: %s", error)
             self._limit = 0

@@ -12,6 +12,7 @@ from echelon.adapters.networks.network import BYTES, Port
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from echelon.adapters.triton.connection import Connection
     from echelon.adapters.triton.settings import TritonModel
 
 DATA_TYPES = {
@@ -41,11 +42,12 @@ class TritonSignature:
     device: str
 
 
-def read(client: Any, said: TritonModel, where: str, headers: Mapping[str, str]) -> TritonSignature:
+def read(connection: Connection, said: TritonModel, where: str) -> TritonSignature:
     """The signature of a model that is ready; SettingsError where no route could use it."""
-    metadata = client.get_model_metadata(said.model, said.version, headers=headers)
+    pb = connection.pb
+    metadata = connection.call("ModelMetadata", pb.ModelMetadataRequest(name=said.model, version=said.version))
     version = said.version or _newest(metadata.versions, where)
-    config = client.get_model_config(said.model, version, headers=headers).config
+    config = connection.call("ModelConfig", pb.ModelConfigRequest(name=said.model, version=version)).config
     if config.HasField("sequence_batching"):
         raise SettingsError(f"{where}: Triton's model {said.model!r} keeps a state between calls, which no route can")
     batched = config.max_batch_size > 0
