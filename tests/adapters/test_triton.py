@@ -289,7 +289,10 @@ async def test_a_deadline_and_a_cancellation_get_to_triton(
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"call": "comprehend", "network": "double", "inputs": {"z": {"part": "tensor"}}}, r"no input 'z' \(known: x\)"),
+        (
+            {"call": "comprehend", "network": "double", "inputs": {"z": {"part": "tensor"}}},
+            r"no input 'z' \(known: x\)",
+        ),
         (tensor("double") | {"output": {"kind": "tensor", "from": ["z"]}}, "no output 'z'"),
         (tensor("absent"), "not ready within 0.5 s: it does not serve absent"),
     ],
