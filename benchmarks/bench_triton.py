@@ -100,38 +100,46 @@ def ours(folder: Path, url: str, values: np.ndarray, **settings: object):
     return make
 
 
+def measure(triton: RealTriton, folder: Path, size: str, sharing: str) -> None:
+    """One row: the adapter and the bare client in turn."""
+    count, seconds = SIZES[size]
+    values = np.random.default_rng(0).standard_normal(count).astype(np.float32)
+    adapter = ours(folder, triton.url, values, shared_memory=sharing)
+    client = bare(triton.url, folder.name, values)
+    reached, alone, ratios = paired(lambda: rate(adapter, seconds), lambda: rate(client, seconds), rounds=5)
+    ratio = ratios[len(ratios) // 2]
+    report(
+        f"{size} through Triton, shared memory {sharing}, bare {alone:.0f}/s",
+        f"{reached:.0f}/s, {ratio:.2f}x ({ratios[0]:.2f}..{ratios[-1]:.2f})",
+        f">= {TARGET}x",
+        met=ratio >= TARGET,
+    )
+
+
+def write_folder(folder: Path) -> None:
+    """A model folder over the model of Triton that has its name."""
+    route = {"call": "comprehend", "network": "echo", "inputs": {"x": {"part": "tensor"}}}
+    said = {
+        "version": "1",
+        "networks": {"echo": {"model": folder.name}},
+        "routes": [{**route, "output": {"kind": "tensor", "from": ["y"]}}],
+    }
+    folder.mkdir()
+    (folder / "model.yaml").write_text(yaml.safe_dump(said))
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for size, (count, _) in SIZES.items():
-            write_model(folder / "repository", size.replace(" ", ""), CONFIG.format(count=count), ECHO)
-        triton = RealTriton(folder / "repository", folder).start()
+        place = Path(name)
+        folders = {size: place / size.replace(" ", "") for size in SIZES}
+        for size, folder in folders.items():
+            write_folder(folder)
+            write_model(place / "repository", folder.name, CONFIG.format(count=SIZES[size][0]), ECHO)
+        triton = RealTriton(place / "repository", place).start()
         try:
-            for size, (count, seconds) in SIZES.items():
-                model = size.replace(" ", "")
-                route = {"call": "comprehend", "network": "echo", "inputs": {"x": {"part": "tensor"}}}
-                said = {
-                    "version": "1",
-                    "networks": {"echo": {"model": model}},
-                    "routes": [{**route, "output": {"kind": "tensor", "from": ["y"]}}],
-                }
-                (folder / model).mkdir()
-                (folder / model / "model.yaml").write_text(yaml.safe_dump(said))
-                values = np.random.default_rng(0).standard_normal(count).astype(np.float32)
+            for size, folder in folders.items():
                 for sharing in ("auto", "off"):
-                    adapter = ours(folder / model, triton.url, values, shared_memory=sharing)
-                    reached, alone, ratios = paired(
-                        lambda adapter=adapter: rate(adapter, seconds),
-                        lambda model=model, values=values: rate(bare(triton.url, model, values), seconds),
-                        rounds=5,
-                    )
-                    ratio = ratios[len(ratios) // 2]
-                    report(
-                        f"{size} through Triton, shared memory {sharing}, bare {alone:.0f}/s",
-                        f"{reached:.0f}/s, {ratio:.2f}x ({ratios[0]:.2f}..{ratios[-1]:.2f})",
-                        f">= {TARGET}x",
-                        met=ratio >= TARGET,
-                    )
+                    measure(triton, folder, size, sharing)
         finally:
             triton.stop()
 

@@ -28,8 +28,8 @@ def scores(report: Any) -> dict[str, Any]:
 
 def test_the_level_is_the_same_from_both_backends(processes: Callable[..., Any], tmp_path: Path) -> None:
     triton = RealTriton(tmp_path / "repository", tmp_path)
-    command: list[str | Path] = [sys.executable, EXAMPLE / "export.py", "generalist-both", tmp_path, "--url", triton.url]
-    subprocess.run(command, check=True, capture_output=True)
+    exporting: list[str | Path] = [sys.executable, EXAMPLE / "export.py", "generalist-both"]
+    subprocess.run([*exporting, tmp_path, "--url", triton.url], check=True, capture_output=True)
     (tmp_path / "baseline.yaml").write_text("model: generalist-both\n")
     triton.start()
     try:

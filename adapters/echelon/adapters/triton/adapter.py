@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 
 MEDIA = {Kind.IMAGE, Kind.AUDIO, Kind.VIDEO, Kind.MASK}
 """Kinds that are decoded and encoded in a thread: it would hold the event loop up."""
-CLOSE_S = 5.0
+CLOSE_S = 8.0
+"""How long our regions and our connection may take to close."""
 
 
 class Triton(AsyncAdapter[TritonSettings]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections import deque
@@ -78,13 +79,13 @@ class Regions:
 
     async def close(self) -> None:
         """Unregister and destroy every region."""
-        for region in self._all:
-            try:
-                asked = self._connection.pb.SystemSharedMemoryUnregisterRequest(name=region.name)
-                await self._connection.call("SystemSharedMemoryUnregister", asked, 1.0)
-            except Exception as error:  # noqa: BLE001  (Triton may be gone, and with it what it knew)
-                log.info("Triton did not let go of %s: %s", region.name, error)
-                break
+        asked = [self._connection.pb.SystemSharedMemoryUnregisterRequest(name=region.name) for region in self._all]
+        ended = await asyncio.gather(
+            *(self._connection.call("SystemSharedMemoryUnregister", each) for each in asked), return_exceptions=True
+        )
+        for each, error in zip(asked, ended, strict=True):
+            if isinstance(error, Exception):  # Triton may be gone, and with it what it knew
+                log.info("Triton did not let go of %s: %s", each.name, error)
         self.forget()
 
     def _wake(self) -> None:
