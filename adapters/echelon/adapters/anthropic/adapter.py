@@ -1,0 +1,136 @@
+"""The adapter over the Anthropic API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any, ClassVar
+
+from echelon.adapters.anthropic.messages import message_of
+from echelon.adapters.anthropic.settings import AnthropicSettings
+from echelon.adapters.calls import Call, FinishReason
+from echelon.adapters.content import Kind
+from echelon.adapters.errors import BackendError, MissingExtraError
+from echelon.adapters.hosted.adapter import HostedAdapter, Question, Reply
+from echelon.adapters.hosted.failures import Failures
+from echelon.adapters.hosted.settings import CHAT_GIVES, NO_TOKENS, WRITTEN, Tokens
+
+TOOL = "answer"
+CUT_OFF = ("max_tokens", "model_context_window_exceeded")
+
+
+class Anthropic(HostedAdapter[AnthropicSettings]):
+    """Asks a model over the Anthropic API."""
+
+    takes: ClassVar = {Call.COMPREHEND: (*WRITTEN, Kind.IMAGE, Kind.VIDEO), Call.LANGUAGE: WRITTEN}
+    gives: ClassVar = CHAT_GIVES
+    most_stop_strings = 16
+
+    def _connect(self) -> Any:
+        anthropic, settings = _package(), self._settings
+        return anthropic.AsyncAnthropic(
+            api_key=settings.key(),
+            base_url=settings.base_url,
+            default_headers=settings.all_headers(),
+            max_retries=0,
+            http_client=anthropic.DefaultAsyncHttpxClient(follow_redirects=False),
+        )
+
+    def _failing(self) -> Failures:
+        fields = {
+            "max_tokens": "max_tokens",
+            "output_config": "structured",
+            "tools": "structured",
+            **dict.fromkeys(("temperature", "top_p", "stop_sequences"), "sampling"),
+            **dict.fromkeys(self._settings.extra_body, "extra_body"),
+        }
+        return Failures(_package(), key_setting="api_key_env or api_key_file", fields=fields)
+
+    async def _lists_model(self, client: Any) -> bool:
+        # Retrieving knows short names that the list leaves out.
+        try:
+            await client.models.retrieve(self._settings.model)
+        except _package().NotFoundError:
+            return False
+        return True
+
+    async def _ask(self, question: Question, timeout_s: float) -> Reply:
+        message = await self._client.messages.create(**self._body(question), timeout=timeout_s)
+        # What is no JSON comes as a string, and fields that are missing as None.
+        if getattr(message, "content", None) is None or message.usage is None:
+            raise BackendError("the API's reply is no message; check the model's setting base_url")
+        text = "".join(_text(block) for block in message.content)
+        return _said(text, message.stop_reason, message.stop_details, _tokens(message.usage))
+
+    async def _hear(self, question: Question, timeout_s: float) -> AsyncGenerator[str | Reply]:
+        text, reason, details, tokens = "", None, None, NO_TOKENS
+        events = await self._client.messages.create(**self._body(question), stream=True, timeout=timeout_s)
+        async with events:
+            async for event in events:
+                match event.type:
+                    case "message_start":
+                        tokens = _tokens(event.message.usage)
+                    case "content_block_delta" if event.delta.type == "text_delta":
+                        text += event.delta.text
+                        yield event.delta.text
+                    case "message_delta":
+                        reason, details = event.delta.stop_reason, getattr(event.delta, "stop_details", None)
+                        tokens = Tokens(tokens.input, event.usage.output_tokens, tokens.cached_input)
+        if reason is None:
+            raise BackendError("the API's reply broke off")
+        yield _said(text, reason, details, tokens)
+
+    def _body(self, question: Question) -> dict[str, Any]:
+        settings, request = self._settings, question.request
+        # Newer packages have no arguments for the first two.
+        extra = {**self._sampling(request, ("temperature", "top_p")), **settings.extra_body}
+        body: dict[str, Any] = {
+            "model": settings.model,
+            "max_tokens": self._most_tokens(request),
+            "messages": [message_of(turn) for turn in question.turns],
+            "extra_body": extra or None,
+            **self._structure(question),
+        }
+        if settings.system:
+            body["system"] = settings.system
+        if question.sent_stop:
+            body["stop_sequences"] = list(question.sent_stop)
+        return body
+
+    def _structure(self, question: Question) -> dict[str, Any]:
+        structured, schema = self._settings.structured, question.form.schema
+        if schema is None or structured == "prompt":
+            return {}
+        if structured == "schema":
+            return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+        tool = {"name": TOOL, "description": "Takes the answer.", "input_schema": schema}
+        return {"tools": [tool], "tool_choice": {"type": "tool", "name": TOOL}}
+
+
+def _package() -> Any:
+    try:
+        import anthropic
+    except ImportError as error:
+        raise MissingExtraError("anthropic", "anthropic") from error
+    return anthropic
+
+
+def _text(block: Any) -> str:
+    """What a block of a reply says: its text, or what the tool for answers is given."""
+    if block.type == "tool_use" and block.name == TOOL:
+        return json.dumps(block.input, ensure_ascii=False)
+    return block.text if block.type == "text" else ""
+
+
+def _said(text: str, reason: str | None, details: Any, tokens: Tokens) -> Reply:
+    if reason == "refusal":
+        category = getattr(details, "category", None) or reason
+        return Reply(text or getattr(details, "explanation", None) or "", tokens, refused=category)
+    return Reply(text, tokens, FinishReason.LENGTH if reason in CUT_OFF else FinishReason.COMPLETE)
+
+
+def _tokens(usage: Any) -> Tokens:
+    # This API counts what its cache had, and what went into it, apart from the input.
+    read = getattr(usage, "cache_read_input_tokens", None) or 0
+    written = getattr(usage, "cache_creation_input_tokens", None) or 0
+    return Tokens(usage.input_tokens + read + written, usage.output_tokens, read)

@@ -1,0 +1,194 @@
+"""The adapter over the API that OpenAI and many servers speak."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, ClassVar
+
+from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Request
+from echelon.adapters.content import Image, Kind, Video
+from echelon.adapters.errors import BackendError, MissingExtraError, OutputInvalidError
+from echelon.adapters.hosted.adapter import HostedAdapter, Question, Reply, left_s
+from echelon.adapters.hosted.dialogue import Piece
+from echelon.adapters.hosted.failures import Failures
+from echelon.adapters.hosted.settings import CHAT_GIVES, NO_TOKENS, WRITTEN, Tokens
+from echelon.adapters.hosted.structure import Form
+from echelon.adapters.openai.images import images_in, images_of
+from echelon.adapters.openai.messages import image_type, messages_of
+from echelon.adapters.openai.settings import OpenAISettings
+
+
+class OpenAI(HostedAdapter[OpenAISettings]):
+    """Asks a model over the OpenAI API: OpenAI's own, or any server that speaks it."""
+
+    takes: ClassVar = {
+        Call.COMPREHEND: (*WRITTEN, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO),
+        Call.GENERATE: (*WRITTEN, Kind.IMAGE),
+        Call.LANGUAGE: WRITTEN,
+    }
+    gives: ClassVar = {**CHAT_GIVES, Call.GENERATE: (Kind.IMAGE,)}
+    most_stop_strings = 4
+
+    def _connect(self) -> Any:
+        openai, settings = _package(), self._settings
+        return openai.AsyncOpenAI(
+            api_key=settings.key(),
+            base_url=settings.base_url,
+            organization=settings.organization,
+            project=settings.project,
+            default_headers=settings.all_headers(),
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+        )
+
+    def _failing(self) -> Failures:
+        settings = self._settings
+        fields = {
+            settings.max_tokens_field: "max_tokens, or max_tokens_field,",
+            "response_format": "structured",
+            **dict.fromkeys(("temperature", "top_p", "seed", "stop"), "sampling"),
+            **dict.fromkeys(settings.extra_body, "extra_body"),
+            **dict.fromkeys(settings.images.options, "images.options"),
+        }
+        return Failures(_package(), key_setting="api_key_env or api_key_file", fields=fields)
+
+    async def _lists_model(self, client: Any) -> bool:
+        return self._settings.model in [model.id async for model in client.models.list()]
+
+    def _frame_sampling(self) -> str:
+        return super()._frame_sampling() if self._settings.video == "frames" else "the API's own"
+
+    def _show(self, video: Video) -> list[Piece]:
+        whole = self._settings.video == "clip" and video.data
+        return [video] if whole else super()._show(video)
+
+    async def _ask(self, question: Question, timeout_s: float) -> Reply:
+        completion = await self._client.chat.completions.create(**self._body(question), timeout=timeout_s)
+        return _reply(_choice(completion), _tokens(completion.usage))
+
+    async def _hear(self, question: Question, timeout_s: float) -> AsyncGenerator[str | Reply]:
+        text, refusal, finish, tokens = "", "", "", NO_TOKENS
+        chunks = await self._client.chat.completions.create(
+            **self._body(question), stream=True, stream_options={"include_usage": True}, timeout=timeout_s
+        )
+        async with chunks:
+            async for chunk in chunks:
+                tokens = _tokens(chunk.usage) if chunk.usage else tokens
+                for choice in chunk.choices or ():
+                    finish = choice.finish_reason or finish
+                    refusal += choice.delta.refusal or ""
+                    text += choice.delta.content or ""
+                    yield choice.delta.content or ""
+        if not finish:
+            raise BackendError("the API's reply broke off")
+        yield _said(text, refusal, finish, tokens)
+
+    def _body(self, question: Question) -> dict[str, Any]:
+        settings, request = self._settings, question.request
+        body: dict[str, Any] = {
+            "model": settings.model,
+            "messages": messages_of(settings.system, question.turns),
+            **self._sampling(request, ("temperature", "top_p", "seed")),
+        }
+        if question.sent_stop:
+            body["stop"] = list(question.sent_stop)
+        most_tokens = self._most_tokens(request)
+        if most_tokens is not None:
+            body[settings.max_tokens_field] = most_tokens
+        response_format = self._response_format(question.form)
+        if response_format is not None:
+            body["response_format"] = response_format
+        if settings.extra_body:
+            body["extra_body"] = settings.extra_body
+        return body
+
+    def _response_format(self, form: Form) -> dict[str, Any] | None:
+        structured = self._settings.structured
+        if not form.is_structured or structured == "prompt":
+            return None
+        if structured == "json" or form.schema is None:
+            return {"type": "json_object"}
+        return {"type": "json_schema", "json_schema": {"name": form.kind, "schema": form.schema, "strict": True}}
+
+    async def generate(self, request: Request) -> Outcome:
+        """Create an image from the request's words and images."""
+        make = self._draw if self._settings.images.by == "images" else self._draw_in_chat
+        async with self._place(request) as ends:
+            question = await self._question(request)
+            made = await self._by(ends, make(question, left_s(ends)))
+        if isinstance(made, Reply):
+            return self._outcome(question, made)
+        images, tokens = made
+        if not images:
+            raise OutputInvalidError("the model answered without an image")
+        return Answer(images, usage=self._usage(tokens, len(images)))
+
+    async def _draw(self, question: Question, timeout_s: float) -> tuple[tuple[Image, ...], Tokens]:
+        settings = self._settings
+        pieces = [piece for turn in question.turns for piece in turn.pieces]
+        shown = [
+            (f"{n}.png", piece.data, image_type(piece)) for n, piece in enumerate(pieces) if isinstance(piece, Image)
+        ]
+        body: dict[str, Any] = {
+            "model": settings.images.model or settings.model,
+            "prompt": "\n\n".join(piece for piece in pieces if isinstance(piece, str)),
+            "extra_body": settings.images.options or None,
+            "timeout": timeout_s,
+        }
+        if shown:
+            response = await self._client.images.edit(image=shown, **body)
+        else:
+            response = await self._client.images.generate(**body)
+        return images_of(response), _image_tokens(getattr(response, "usage", None))
+
+    async def _draw_in_chat(self, question: Question, timeout_s: float) -> tuple[tuple[Image, ...], Tokens] | Reply:
+        settings = self._settings
+        body = self._body(question)
+        options = {"modalities": ["image", "text"], **settings.extra_body, **settings.images.options}
+        body.update(model=settings.images.model or settings.model, extra_body=options, timeout=timeout_s)
+        completion = await self._client.chat.completions.create(**body)
+        choice, tokens = _choice(completion), _tokens(completion.usage)
+        reply = _reply(choice, tokens)
+        return reply if reply.refused is not None else (images_in(choice.message), tokens)
+
+
+def _package() -> Any:
+    try:
+        import openai
+    except ImportError as error:
+        raise MissingExtraError("openai", "openai") from error
+    return openai
+
+
+def _choice(completion: Any) -> Any:
+    # What is no JSON comes as a string, and fields that are missing as None.
+    choices = getattr(completion, "choices", None)
+    if not choices or getattr(choices[0], "message", None) is None:
+        raise BackendError("the API's reply is no chat completion; check the model's setting base_url")
+    return choices[0]
+
+
+def _reply(choice: Any, tokens: Tokens) -> Reply:
+    content = choice.message.content
+    if isinstance(content, list):
+        content = "".join(block.get("text") or "" for block in content if isinstance(block, dict))
+    return _said(content or "", getattr(choice.message, "refusal", None) or "", choice.finish_reason, tokens)
+
+
+def _said(text: str, refusal: str, finish: str, tokens: Tokens) -> Reply:
+    if refusal:
+        return Reply(refusal, tokens, refused="refusal")
+    if finish == "content_filter":
+        return Reply(text, tokens, refused=finish)
+    return Reply(text, tokens, FinishReason.LENGTH if finish == "length" else FinishReason.COMPLETE)
+
+
+def _tokens(usage: Any) -> Tokens:
+    if usage is None:
+        return NO_TOKENS
+    cached = getattr(usage.prompt_tokens_details, "cached_tokens", None)
+    return Tokens(usage.prompt_tokens or 0, usage.completion_tokens or 0, cached or 0)
+
+
+def _image_tokens(usage: Any) -> Tokens:
+    return NO_TOKENS if usage is None else Tokens(usage.input_tokens or 0, usage.output_tokens or 0)
