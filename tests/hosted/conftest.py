@@ -132,6 +132,8 @@ def streamed(events: list[bytes]) -> Replied:
 class Api:
     """The server: replies as `script` says, and remembers what it was asked."""
 
+    replied, streamed, raw = staticmethod(replied), staticmethod(streamed), Replied
+
     def __init__(self) -> None:
         self.script: Script = lambda asked: Replied(b"", 404)
         self.asked: list[Asked] = []
@@ -157,8 +159,9 @@ class Api:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *args: Any) -> None:
                 pass
 
             def do_GET(self) -> None:
@@ -206,6 +209,18 @@ def api() -> Iterator[Api]:
 def dialect(request: pytest.FixtureRequest) -> Dialect:
     """Each of the two APIs."""
     return Dialect(request.param)
+
+
+@pytest.fixture
+def openai() -> Dialect:
+    """The API of OpenAI, for what only it can do."""
+    return Dialect("openai")
+
+
+@pytest.fixture
+def anthropic() -> Dialect:
+    """The API of Anthropic, for what only it does so."""
+    return Dialect("anthropic")
 
 
 @pytest.fixture(autouse=True)

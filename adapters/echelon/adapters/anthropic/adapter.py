@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from echelon.adapters.anthropic.messages import message_of
@@ -28,13 +29,16 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
 
     def _connect(self) -> Any:
         anthropic, settings = _package(), self._settings
-        return anthropic.AsyncAnthropic(
+        client = anthropic.AsyncAnthropic(
             api_key=settings.key(),
             base_url=settings.base_url,
             default_headers=settings.all_headers(),
             max_retries=0,
             http_client=anthropic.DefaultAsyncHttpxClient(follow_redirects=False),
         )
+        # The package imports them when they are first asked for, which must not be on the event loop.
+        attrgetter("messages")(client)
+        return client
 
     def _failing(self) -> Failures:
         fields = {

@@ -55,14 +55,13 @@ def turns_of(request: Request, form: Form, show: Callable[[Video], Iterable[Piec
     solved = any(part.name == ANSWER for part in examples)
     said = list(_examples(request, examples, form, show)) if solved else []
     said += _history(by_role[Role.HISTORY], show)
+    shown = list(_shown(inputs, show))
+    if not request.instruction and not any(shown):
+        raise InvalidInputError("the call has neither an instruction nor an input part; a chat needs one of them")
     asked: list[Piece] = [request.instruction]
     if examples and not solved:
         asked += ["Examples:", *_shown(examples, show), "What is asked:"]
-    asked += [*_shown(inputs, show), form.hint]
-    turns = _joined([*said, ("user", asked)])
-    if turns[-1].speaker != "user" or not (request.instruction or request.parts):
-        raise InvalidInputError("the call has neither an instruction nor parts; a chat needs one of them")
-    return turns
+    return _joined([*said, ("user", [*asked, *shown, form.hint])])
 
 
 Said: TypeAlias = tuple[Speaker, list[Piece]]

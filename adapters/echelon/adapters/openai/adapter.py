@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Request
@@ -31,7 +32,7 @@ class OpenAI(HostedAdapter[OpenAISettings]):
 
     def _connect(self) -> Any:
         openai, settings = _package(), self._settings
-        return openai.AsyncOpenAI(
+        client = openai.AsyncOpenAI(
             api_key=settings.key(),
             base_url=settings.base_url,
             organization=settings.organization,
@@ -40,6 +41,9 @@ class OpenAI(HostedAdapter[OpenAISettings]):
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
         )
+        # The package imports these when they are first asked for, which must not be on the event loop.
+        attrgetter("chat.completions", "images")(client)
+        return client
 
     def _failing(self) -> Failures:
         settings = self._settings
