@@ -45,7 +45,7 @@ class Form:
     @property
     def is_structured(self) -> bool:
         """Whether the answer has to be JSON."""
-        return self.kind is not Kind.TEXT
+        return bool(self.hint)
 
 
 def form_of(request: Request, offer: Offer, coordinates: Coordinates) -> Form:
