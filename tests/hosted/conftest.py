@@ -87,8 +87,9 @@ class Dialect:
             return [*(self._chunk({"content": piece}) for piece in pieces), self._chunk({}, finish), self._usage(),
                     b"data: [DONE]\n\n"]  # fmt: skip
         reason = {"stop": "end_turn", "length": "max_tokens"}.get(finish, finish)
-        message = {"id": "1", "type": "message", "role": "assistant", "model": self.model, "content": [],
-                   "stop_reason": None, "usage": {"input_tokens": 7, "output_tokens": 1}}  # fmt: skip
+        usage = {"input_tokens": 7, "output_tokens": 1}
+        message: dict[str, Any] = {"id": "1", "type": "message", "role": "assistant", "model": self.model,
+                                   "content": [], "stop_reason": None, "usage": usage}  # fmt: skip
         block = {"type": "text", "text": ""}
         return [
             event("message_start", message=message),

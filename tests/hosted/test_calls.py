@@ -266,6 +266,14 @@ async def test_json_is_taken_as_it_is(api: Any, ask: Ask, dialect: Any) -> None:
     assert "output_config" not in api.asked[0].body
 
 
+async def test_a_schema_stands_beside_what_the_settings_say_in_its_place(api: Any, ask: Ask, anthropic: Any) -> None:
+    api.script = lambda asked: anthropic.answer('{"number": 4}')
+    extra = {"output_config": {"effort": "low"}}
+    await ask(anthropic, look("2 + 2?", output_kinds=(Kind.NUMBER,)), extra_body=extra)
+    config = api.asked[0].body["output_config"]
+    assert (config["effort"], config["format"]["type"]) == ("low", "json_schema")
+
+
 async def test_a_tool_takes_the_answer_where_the_settings_say_so(api: Any, ask: Ask, anthropic: Any) -> None:
     block = {"type": "tool_use", "id": "1", "name": "answer", "input": {"number": 4}}
     api.script = lambda asked: anthropic.answer("", "tool_use", content=[block])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,32 +50,51 @@ def suite(tmp_path: Path) -> Path:
     return folder
 
 
+@contextmanager
+def served(serving: Any, models: list[dict[str, Any]]) -> Iterator[str]:
+    """A server of ours on a loop of its own, as the command line has another one; its address."""
+    address: Future[str] = Future()
+    over = threading.Event()
+
+    async def serve() -> None:
+        async with serving(models) as server:
+            address.set_result(server.listener.address)
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        yield address.result(60)
+    finally:
+        over.set()
+        thread.join()
+
+
 @pytest.fixture
 def run(
-    processes: Any, api: Any, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> Callable[..., Callable[..., Ended]]:
-    """Serves a hosted model in a process of its own; gives what runs the suite against it, to the end."""
+    serving: Any, api: Any, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> Iterator[Callable[..., Callable[..., Ended]]]:
+    """Serves a hosted model; gives what runs the suite against it, to the end."""
     from echelon.cli import main
 
-    def serve(dialect: Any) -> Callable[..., Ended]:
-        config = tmp_path / "server.json"
-        config.write_text(
-            json.dumps({"models": [{"name": "m", "adapter": dialect.name, "settings": dialect.settings(api.url)}]})
-        )
-        _, address = processes("--config", str(config))
-        command = ["echelon", "run", str(suite), "--model", f"{address}/m", "--json", "--quiet", "--max-calls", "4"]
-        command += ["--store", str(tmp_path / "runs")]
+    with ExitStack() as servers:
 
-        def run(*more: str) -> Ended:
-            monkeypatch.setattr(sys, "argv", [*command, *more])
-            capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                main()
-            return Ended(int(ended.value.code or 0), *capsys.readouterr())
+        def serve(dialect: Any) -> Callable[..., Ended]:
+            model = {"name": "m", "adapter": dialect.name, "settings": dialect.settings(api.url)}
+            target = f"{servers.enter_context(served(serving, [model]))}/m"
+            command = ["echelon", "run", str(suite), "--model", target, "--json", "--quiet", "--max-calls", "4"]
+            command += ["--store", str(tmp_path / "runs")]
 
-        return run
+            def run(*more: str) -> Ended:
+                monkeypatch.setattr(sys, "argv", [*command, *more])
+                capsys.readouterr()
+                with pytest.raises(SystemExit) as ended:
+                    main()
+                return Ended(int(ended.value.code or 0), *capsys.readouterr())
 
-    return serve
+            return run
+
+        yield serve
 
 
 def parity(number: int) -> str:
@@ -94,7 +116,9 @@ def asked_for(api: Any) -> Counter[int]:
 
 
 def task_of(ended: Ended) -> Any:
-    return json.loads(ended.stdout)["tasks"][0]
+    # The server's log is in this process, and goes to the same place.
+    result, _ = json.JSONDecoder().raw_decode(ended.stdout[ended.stdout.index("{\n") :])
+    return result["tasks"][0]
 
 
 def test_overload_costs_time_and_no_answer(api: Any, run: Any, dialect: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -12,11 +12,13 @@ from echelon.adapters.anthropic.settings import AnthropicSettings
 from echelon.adapters.calls import Call, FinishReason
 from echelon.adapters.content import Kind
 from echelon.adapters.errors import BackendError, MissingExtraError
-from echelon.adapters.hosted.adapter import HostedAdapter, Question, Reply
+from echelon.adapters.hosted.adapter import HostedAdapter, Question
 from echelon.adapters.hosted.failures import Failures
-from echelon.adapters.hosted.settings import CHAT_GIVES, NO_TOKENS, WRITTEN, Tokens
+from echelon.adapters.hosted.replies import NO_TOKENS, Reply, Tokens, count
+from echelon.adapters.hosted.settings import CHAT_GIVES, WRITTEN
 
 TOOL = "answer"
+SCHEMA_FORMAT = {"type": "json_schema"}
 CUT_OFF = ("max_tokens", "model_context_window_exceeded")
 
 
@@ -61,10 +63,11 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
     async def _ask(self, question: Question, timeout_s: float) -> Reply:
         message = await self._client.messages.create(**self._body(question), timeout=timeout_s)
         # What is no JSON comes as a string, and fields that are missing as None.
-        if getattr(message, "content", None) is None or message.usage is None:
+        if not isinstance(getattr(message, "content", None), list) or message.stop_reason is None:
             raise BackendError("the API's reply is no message; check the model's setting base_url")
         text = "".join(_text(block) for block in message.content)
-        return _said(text, message.stop_reason, message.stop_details, _tokens(message.usage))
+        details = getattr(message, "stop_details", None)
+        return _said(text, message.stop_reason, details, _tokens(message.usage))
 
     async def _hear(self, question: Question, timeout_s: float) -> AsyncGenerator[str | Reply]:
         text, reason, details, tokens = "", None, None, NO_TOKENS
@@ -79,34 +82,33 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
                         yield event.delta.text
                     case "message_delta":
                         reason, details = event.delta.stop_reason, getattr(event.delta, "stop_details", None)
-                        tokens = Tokens(tokens.input, event.usage.output_tokens, tokens.cached_input)
+                        tokens = Tokens(tokens.input, count(event.usage, "output_tokens"), tokens.cached_input)
         if reason is None:
             raise BackendError("the API's reply broke off")
         yield _said(text, reason, details, tokens)
 
     def _body(self, question: Question) -> dict[str, Any]:
         settings, request = self._settings, question.request
-        # Newer packages have no arguments for the first two.
-        extra = {**self._sampling(request, ("temperature", "top_p")), **settings.extra_body}
         body: dict[str, Any] = {
             "model": settings.model,
             "max_tokens": self._most_tokens(request),
             "messages": [message_of(turn) for turn in question.turns],
-            "extra_body": extra or None,
-            **self._structure(question),
         }
         if settings.system:
             body["system"] = settings.system
         if question.sent_stop:
             body["stop_sequences"] = list(question.sent_stop)
-        return body
+        # As fields of the body, for not every package has arguments for these.
+        extra = {**self._sampling(request, ("temperature", "top_p")), **settings.extra_body}
+        return {**body, "extra_body": {**extra, **self._structure(question.form.schema, extra)} or None}
 
-    def _structure(self, question: Question) -> dict[str, Any]:
-        structured, schema = self._settings.structured, question.form.schema
+    def _structure(self, schema: Mapping[str, Any] | None, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that enforce a schema, beside what else the settings say in the same ones."""
+        structured = self._settings.structured
         if schema is None or structured == "prompt":
             return {}
         if structured == "schema":
-            return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+            return {"output_config": {**extra.get("output_config", {}), "format": {**SCHEMA_FORMAT, "schema": schema}}}
         tool = {"name": TOOL, "description": "Takes the answer.", "input_schema": schema}
         return {"tools": [tool], "tool_choice": {"type": "tool", "name": TOOL}}
 
@@ -128,13 +130,13 @@ def _text(block: Any) -> str:
 
 def _said(text: str, reason: str | None, details: Any, tokens: Tokens) -> Reply:
     if reason == "refusal":
-        category = getattr(details, "category", None) or reason
-        return Reply(text or getattr(details, "explanation", None) or "", tokens, refused=category)
+        # Older packages do not know this field, and leave it a mapping.
+        known = details if isinstance(details, dict) else vars(details or object)
+        return Reply(text or known.get("explanation") or "", tokens, refused=known.get("category") or reason)
     return Reply(text, tokens, FinishReason.LENGTH if reason in CUT_OFF else FinishReason.COMPLETE)
 
 
 def _tokens(usage: Any) -> Tokens:
     # This API counts what its cache had, and what went into it, apart from the input.
-    read = getattr(usage, "cache_read_input_tokens", None) or 0
-    written = getattr(usage, "cache_creation_input_tokens", None) or 0
-    return Tokens(usage.input_tokens + read + written, usage.output_tokens, read)
+    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
+    return Tokens(count(usage, "input_tokens") + read + written, count(usage, "output_tokens"), read)

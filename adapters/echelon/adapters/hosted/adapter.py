@@ -12,31 +12,23 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from echelon.adapters.adapter import AsyncAdapter
-from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Refusal, Request, Usage
+from echelon.adapters.calls import Answer, Call, Outcome, Refusal, Request, Usage
 from echelon.adapters.card import Card
 from echelon.adapters.content import Kind, Text, Video
 from echelon.adapters.errors import InvalidInputError, OutputInvalidError, SettingsError
 from echelon.adapters.hosted.dialogue import Piece, Turn, frames_of, turns_of
 from echelon.adapters.hosted.failures import Failures
-from echelon.adapters.hosted.settings import NO_TOKENS, HostedSettings, Offer, SamplingWord, Tokens
+from echelon.adapters.hosted.replies import Reply, Tokens
+from echelon.adapters.hosted.settings import HostedSettings, Offer, SamplingWord
 from echelon.adapters.hosted.structure import WORDING, Form, form_of
 
 CLOSE_S = 5.0
+LONGEST_REFUSAL = 65_536
 NOT_IN_DIGEST = frozenset(
     ("api_key_env", "api_key_file", "base_url", "calls", "check_model", "composition", "header_env", "headers",
      "max_concurrent_calls", "prices", "timeout_s")
 )  # fmt: skip
 """Settings that change no answer, are secret, or stand in the card by themselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an API said; `refused` is a word for why it would not, None where it did not refuse."""
-
-    text: str = ""
-    tokens: Tokens = NO_TOKENS
-    finish: FinishReason = FinishReason.COMPLETE
-    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +204,7 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
         request, form = question.request, question.form
         usage = self._usage(reply.tokens)
         if reply.refused is not None:
-            return Refusal(reply.refused, reply.text, usage)
+            return Refusal(reply.refused[:64], reply.text[:LONGEST_REFUSAL], usage)
         text = reply.text
         if not form.is_structured:
             return Answer((Text(_cut(text, request.sampling.stop)),), reply.finish, usage)

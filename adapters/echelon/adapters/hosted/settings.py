@@ -12,6 +12,7 @@ from echelon.adapters.calls import Call
 from echelon.adapters.card import CallSupport, Composition
 from echelon.adapters.content import Kind
 from echelon.adapters.errors import SettingsError
+from echelon.adapters.hosted.replies import Tokens
 
 CHAT_GIVES = {
     Call.COMPREHEND: (Kind.TEXT, Kind.CHOICE, Kind.NUMBER, Kind.BOXES, Kind.JSON),
@@ -56,18 +57,6 @@ class Offers:
         """The same as a card says it."""
         offers = ((call, self.of(call)) for call in Call)
         return tuple(CallSupport(call, offer.takes, offer.gives) for call, offer in offers if offer is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """How many tokens a reply took; the cached ones are part of the input."""
-
-    input: int = 0
-    output: int = 0
-    cached_input: int = 0
-
-
-NO_TOKENS = Tokens()
 
 
 @dataclass(frozen=True, kw_only=True)

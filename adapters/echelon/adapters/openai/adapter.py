@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Request
 from echelon.adapters.content import Image, Kind, Video
 from echelon.adapters.errors import BackendError, MissingExtraError, OutputInvalidError
-from echelon.adapters.hosted.adapter import HostedAdapter, Question, Reply, left_s
+from echelon.adapters.hosted.adapter import HostedAdapter, Question, left_s
 from echelon.adapters.hosted.dialogue import Piece
 from echelon.adapters.hosted.failures import Failures
-from echelon.adapters.hosted.settings import CHAT_GIVES, NO_TOKENS, WRITTEN, Tokens
+from echelon.adapters.hosted.replies import NO_TOKENS, Reply, Tokens, count
+from echelon.adapters.hosted.settings import CHAT_GIVES, WRITTEN
 from echelon.adapters.hosted.structure import Form
 from echelon.adapters.openai.images import images_in, images_of
 from echelon.adapters.openai.messages import image_type, messages_of
@@ -167,9 +168,10 @@ def _package() -> Any:
 def _choice(completion: Any) -> Any:
     # What is no JSON comes as a string, and fields that are missing as None.
     choices = getattr(completion, "choices", None)
-    if not choices or getattr(choices[0], "message", None) is None:
+    choice: Any = choices[0] if isinstance(choices, list) and choices else None
+    if getattr(choice, "message", None) is None or choice.finish_reason is None:
         raise BackendError("the API's reply is no chat completion; check the model's setting base_url")
-    return choices[0]
+    return choice
 
 
 def _reply(choice: Any, tokens: Tokens) -> Reply:
@@ -188,11 +190,9 @@ def _said(text: str, refusal: str, finish: str, tokens: Tokens) -> Reply:
 
 
 def _tokens(usage: Any) -> Tokens:
-    if usage is None:
-        return NO_TOKENS
-    cached = getattr(usage.prompt_tokens_details, "cached_tokens", None)
-    return Tokens(usage.prompt_tokens or 0, usage.completion_tokens or 0, cached or 0)
+    cached = count(getattr(usage, "prompt_tokens_details", None), "cached_tokens")
+    return Tokens(count(usage, "prompt_tokens"), count(usage, "completion_tokens"), cached)
 
 
 def _image_tokens(usage: Any) -> Tokens:
-    return NO_TOKENS if usage is None else Tokens(usage.input_tokens or 0, usage.output_tokens or 0)
+    return Tokens(count(usage, "input_tokens"), count(usage, "output_tokens"))
