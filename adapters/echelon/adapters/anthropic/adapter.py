@@ -131,7 +131,7 @@ def _text(block: Any) -> str:
 def _said(text: str, reason: str | None, details: Any, tokens: Tokens) -> Reply:
     if reason == "refusal":
         # Older packages do not know this field, and leave it a mapping.
-        known = details if isinstance(details, dict) else vars(details or object)
+        known = details if isinstance(details, dict) else getattr(details, "__dict__", {})
         return Reply(text or known.get("explanation") or "", tokens, refused=known.get("category") or reason)
     return Reply(text, tokens, FinishReason.LENGTH if reason in CUT_OFF else FinishReason.COMPLETE)
 
