@@ -383,6 +383,13 @@ async def test_an_answer_ends_before_a_stop_string_whether_the_api_knows_it_or_n
     assert outcome.parts == (Text("one"),)
 
 
+async def test_an_answer_that_was_complete_before_it_was_cut_off_is_complete(api: Any, ask: Ask, dialect: Any) -> None:
+    api.script = lambda asked: dialect.answer("one. two", "length")
+    outcome = await ask(dialect, Request(Call.LANGUAGE, "?", sampling=Sampling(stop=(".",))), sampling=[])
+    assert outcome.parts == (Text("one"),)
+    assert outcome.finish_reason is FinishReason.COMPLETE
+
+
 async def test_an_answer_that_is_cut_off_says_so(api: Any, ask: Ask, dialect: Any) -> None:
     api.script = lambda asked: dialect.answer("on and", "length")
     outcome = await ask(dialect, Request(Call.LANGUAGE, "?"))

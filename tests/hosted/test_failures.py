@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -75,6 +77,14 @@ async def test_every_status_has_its_error(
     assert type(caught.value) is kind
     assert "their own words" not in str(caught.value)
     assert len(api.asked) == 1
+
+
+async def test_an_error_in_a_list_is_read_too(api: Any, asking: Any, openai: Any) -> None:
+    error = {"code": 400, "status": "INVALID_ARGUMENT", "message": "The input image is too large."}
+    api.script = lambda asked: api.replied([{"error": error}], 400)
+    async with asking(openai) as ask:
+        with pytest.raises(errors.UnsupportedError, match="400, INVALID_ARGUMENT: the request is too large"):
+            await ask()
 
 
 FIELDS = [
@@ -324,6 +334,12 @@ async def test_a_server_that_wants_no_key_gets_none(api: Any, asking: Any, diale
     async with asking(dialect, api_key_env=None) as ask:
         await ask()
     assert key not in str(api.asked[0].headers)
+
+
+def test_a_package_that_is_not_installed_names_the_extra(dialect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, dialect.name, None)
+    with pytest.raises(errors.MissingExtraError, match=re.escape(f"pip install 'echelon[{dialect.name}]'")):
+        opened(dialect, "http://localhost")
 
 
 def test_anthropic_has_no_seed(anthropic: Any) -> None:

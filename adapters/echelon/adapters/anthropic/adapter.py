@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 
 from echelon.adapters.anthropic.messages import message_of
 from echelon.adapters.anthropic.settings import AnthropicSettings
-from echelon.adapters.calls import Call, FinishReason
+from echelon.adapters.calls import Call, FinishReason, Request
 from echelon.adapters.content import Kind
-from echelon.adapters.errors import BackendError, MissingExtraError
-from echelon.adapters.hosted.adapter import HostedAdapter, Question
+from echelon.adapters.errors import BackendError
+from echelon.adapters.hosted.adapter import HostedAdapter
+from echelon.adapters.hosted.dialogue import Turn
 from echelon.adapters.hosted.failures import Failures
 from echelon.adapters.hosted.replies import NO_TOKENS, Reply, Tokens, count
 from echelon.adapters.hosted.settings import CHAT_GIVES, WRITTEN
+from echelon.adapters.hosted.structure import Form
 
 TOOL = "answer"
 SCHEMA_FORMAT = {"type": "json_schema"}
@@ -28,9 +30,10 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
     takes: ClassVar = {Call.COMPREHEND: (*WRITTEN, Kind.IMAGE, Kind.VIDEO), Call.LANGUAGE: WRITTEN}
     gives: ClassVar = CHAT_GIVES
     most_stop_strings = 16
+    package = "anthropic"
 
     def _connect(self) -> Any:
-        anthropic, settings = _package(), self._settings
+        anthropic, settings = self._package(), self._settings
         client = anthropic.AsyncAnthropic(
             api_key=settings.key(),
             base_url=settings.base_url,
@@ -50,18 +53,18 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
             **dict.fromkeys(("temperature", "top_p", "stop_sequences"), "sampling"),
             **dict.fromkeys(self._settings.extra_body, "extra_body"),
         }
-        return Failures(_package(), key_setting="api_key_env or api_key_file", fields=fields)
+        return Failures(self._package(), key_setting="api_key_env or api_key_file", fields=fields)
 
     async def _lists_model(self, client: Any) -> bool:
         # Retrieving knows short names that the list leaves out.
         try:
             await client.models.retrieve(self._settings.model)
-        except _package().NotFoundError:
+        except self._package().NotFoundError:
             return False
         return True
 
-    async def _ask(self, question: Question, timeout_s: float) -> Reply:
-        message = await self._client.messages.create(**self._body(question), timeout=timeout_s)
+    async def _ask(self, body: dict[str, Any], timeout_s: float) -> Reply:
+        message = await self._client.messages.create(**body, timeout=timeout_s)
         # What is no JSON comes as a string, and fields that are missing as None.
         if not isinstance(getattr(message, "content", None), list) or message.stop_reason is None:
             raise BackendError("the API's reply is no message; check the model's setting base_url")
@@ -69,9 +72,9 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
         details = getattr(message, "stop_details", None)
         return _said(text, message.stop_reason, details, _tokens(message.usage))
 
-    async def _hear(self, question: Question, timeout_s: float) -> AsyncGenerator[str | Reply]:
+    async def _hear(self, body: dict[str, Any], timeout_s: float) -> AsyncGenerator[str | Reply]:
         text, reason, details, tokens = "", None, None, NO_TOKENS
-        events = await self._client.messages.create(**self._body(question), stream=True, timeout=timeout_s)
+        events = await self._client.messages.create(**body, stream=True, timeout=timeout_s)
         async with events:
             async for event in events:
                 match event.type:
@@ -87,20 +90,20 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
             raise BackendError("the API's reply broke off")
         yield _said(text, reason, details, tokens)
 
-    def _body(self, question: Question) -> dict[str, Any]:
-        settings, request = self._settings, question.request
+    def _body(self, request: Request, form: Form, turns: tuple[Turn, ...]) -> dict[str, Any]:
+        settings, stop = self._settings, self._sent_stop(request)
         body: dict[str, Any] = {
             "model": settings.model,
             "max_tokens": self._most_tokens(request),
-            "messages": [message_of(turn) for turn in question.turns],
+            "messages": [message_of(turn) for turn in turns],
         }
         if settings.system:
             body["system"] = settings.system
-        if question.sent_stop:
-            body["stop_sequences"] = list(question.sent_stop)
+        if stop and not form.is_structured:
+            body["stop_sequences"] = list(stop)
         # As fields of the body, for not every package has arguments for these.
         extra = {**self._sampling(request, ("temperature", "top_p")), **settings.extra_body}
-        return {**body, "extra_body": {**extra, **self._structure(question.form.schema, extra)} or None}
+        return {**body, "extra_body": {**extra, **self._structure(form.schema, extra)} or None}
 
     def _structure(self, schema: Mapping[str, Any] | None, extra: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that enforce a schema, beside what else the settings say in the same ones."""
@@ -111,14 +114,6 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
             return {"output_config": {**extra.get("output_config", {}), "format": {**SCHEMA_FORMAT, "schema": schema}}}
         tool = {"name": TOOL, "description": "Takes the answer.", "input_schema": schema}
         return {"tools": [tool], "tool_choice": {"type": "tool", "name": TOOL}}
-
-
-def _package() -> Any:
-    try:
-        import anthropic
-    except ImportError as error:
-        raise MissingExtraError("anthropic", "anthropic") from error
-    return anthropic
 
 
 def _text(block: Any) -> str:

@@ -6,16 +6,17 @@ import asyncio
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from importlib import import_module
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from echelon.adapters.adapter import AsyncAdapter
-from echelon.adapters.calls import Answer, Call, Outcome, Refusal, Request, Usage
+from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Refusal, Request, Usage
 from echelon.adapters.card import Card
 from echelon.adapters.content import Kind, Text, Video
-from echelon.adapters.errors import InvalidInputError, OutputInvalidError, SettingsError
+from echelon.adapters.errors import MissingExtraError, OutputInvalidError, SettingsError, UnsupportedError
 from echelon.adapters.hosted.dialogue import Piece, Turn, frames_of, turns_of
 from echelon.adapters.hosted.failures import Failures
 from echelon.adapters.hosted.replies import Reply, Tokens
@@ -33,15 +34,15 @@ NOT_IN_DIGEST = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a chat is asked."""
+    """What an API is asked for a request: `body` is what its package takes."""
 
     request: Request
     form: Form
-    turns: tuple[Turn, ...]
-    sent_stop: tuple[str, ...]
-    """What of the request's `stop` the API heeds; the rest is cut off here."""
+    body: dict[str, Any]
 
 
+Build: TypeAlias = Callable[[Request, Form, tuple[Turn, ...]], dict[str, Any]]
+"""Makes the body that asks for an answer in a form."""
 S = TypeVar("S", bound=HostedSettings)
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
     gives: ClassVar[Mapping[Call, tuple[Kind, ...]]]
     """All that the API can do for each call; settings choose from it."""
     most_stop_strings: ClassVar[int]
+    package: ClassVar[str]
+    """The vendor's package, and the extra that brings it."""
 
     @abstractmethod
     def _connect(self) -> Any:
@@ -67,12 +70,22 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
         """Whether the API knows the model."""
 
     @abstractmethod
-    async def _ask(self, question: Question, timeout_s: float) -> Reply:
+    def _body(self, request: Request, form: Form, turns: tuple[Turn, ...]) -> dict[str, Any]:
+        """What the package takes to ask for words."""
+
+    @abstractmethod
+    async def _ask(self, body: dict[str, Any], timeout_s: float) -> Reply:
         """What the API replies."""
 
     @abstractmethod
-    def _hear(self, question: Question, timeout_s: float) -> AsyncGenerator[str | Reply]:
+    def _hear(self, body: dict[str, Any], timeout_s: float) -> AsyncGenerator[str | Reply]:
         """The pieces of the reply's text as they come, the reply last."""
+
+    def _package(self) -> Any:
+        try:
+            return import_module(self.package)
+        except ImportError as error:
+            raise MissingExtraError(self.package, self.package) from error
 
     def open(self, settings: S) -> None:
         """Check the settings and read the key; nothing is sent, unless `check_model` asks for it."""
@@ -121,8 +134,8 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
     async def comprehend(self, request: Request) -> Outcome:
         """Judge the request's parts, in the form that it allows."""
         async with self._place(request) as ends:
-            question = await self._question(request)
-            reply = await self._by(ends, self._ask(question, left_s(ends)))
+            question = await self._question(request, self._body)
+            reply = await self._by(ends, self._ask(question.body, left_s(ends)))
         return self._outcome(question, reply)
 
     language = comprehend
@@ -134,8 +147,8 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
 
     async def _pieces(self, request: Request) -> AsyncGenerator[str | Outcome]:
         async with self._place(request) as ends:
-            question = await self._question(request)
-            heard = self._hear(question, left_s(ends))
+            question = await self._question(request, self._body)
+            heard = self._hear(question.body, left_s(ends))
             try:
                 piece: str | Reply = ""
                 while not isinstance(piece, Reply):
@@ -170,11 +183,13 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
                 raise self._failures.shown(error) from None
             return Reply(refused=word)
 
-    async def _question(self, request: Request) -> Question:
-        form = self._form(request)
+    async def _question(self, request: Request, build: Build) -> Question:
         # Media are decoded and encoded on the way, which must not hold up the loop.
-        turns = await asyncio.to_thread(turns_of, request, form, self._show)
-        return Question(request, form, turns, () if form.is_structured else self._sent_stop(request))
+        return await asyncio.to_thread(self._built, request, build)
+
+    def _built(self, request: Request, build: Build) -> Question:
+        form = self._form(request)
+        return Question(request, form, build(request, form, turns_of(request, form, self._show)))
 
     def _form(self, request: Request) -> Form:
         return form_of(request, self._offer(request.call), self._settings.box_coordinates)
@@ -182,13 +197,14 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
     def _offer(self, call: Call) -> Offer:
         offer = self._settings.calls.of(call)
         if offer is None:
-            raise InvalidInputError(f"the model's settings offer no {call}")
+            raise UnsupportedError(f"the model's settings offer no {call}")
         return offer
 
     def _show(self, video: Video) -> list[Piece]:
         return list(frames_of(video, self._settings.video_frames))
 
     def _sent_stop(self, request: Request) -> tuple[str, ...]:
+        """What of the request's `stop` the API heeds; the rest is cut off here."""
         return request.sampling.stop[: self.most_stop_strings] if "stop" in self._settings.sampling else ()
 
     def _sampling(self, request: Request, words: tuple[SamplingWord, ...]) -> dict[str, Any]:
@@ -205,12 +221,13 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
         usage = self._usage(reply.tokens)
         if reply.refused is not None:
             return Refusal(reply.refused[:64], reply.text[:LONGEST_REFUSAL], usage)
-        text = reply.text
         if not form.is_structured:
-            return Answer((Text(_cut(text, request.sampling.stop)),), reply.finish, usage)
-        part = form.read(text)
+            text = _cut(reply.text, request.sampling.stop)
+            finish = reply.finish if text == reply.text else FinishReason.COMPLETE
+            return Answer((Text(text),), finish, usage)
+        part = form.read(reply.text)
         if part is None and (Kind.TEXT in request.output_kinds or not request.output_kinds):
-            part = Text(text)
+            part = Text(reply.text)
         if part is None:
             raise OutputInvalidError(f"the model's answer cannot be read as {form.kind}")
         return Answer((part,), reply.finish, usage)

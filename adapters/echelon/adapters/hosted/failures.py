@@ -33,10 +33,26 @@ from echelon.adapters.errors import (
     UnsupportedError,
 )
 
+MOVED = 300
+MEANINGS: Mapping[int, tuple[type[EchelonError], str]] = {
+    401: (SettingsError, ": check the key, the model's setting {key}"),
+    402: (ConfigurationError, ": the account has no credit left for this model"),
+    403: (SettingsError, ": check the key, the model's setting {key}"),
+    404: (SettingsError, ": check the model's settings model and base_url"),
+    405: (SettingsError, ": check the model's settings model and base_url"),
+    413: (UnsupportedError, ": the request is too large for it"),
+    429: (ServerBusyError, ""),
+    503: (ServerBusyError, ""),
+    529: (ServerBusyError, ""),
+    MOVED: (SettingsError, ": check the model's settings model and base_url"),
+}
+"""What a status becomes, and the fix; 400 and 422 depend on what they are about."""
+OTHERWISE: tuple[type[EchelonError], str] = (BackendError, "")
 LONGEST_WAIT_S = 3600.0
 STATUS_OF_WORD = {
     "authentication_error": 401,
     "invalid_api_key": 401,
+    "Arrearage": 402,
     "billing_error": 402,
     "insufficient_quota": 402,
     "permission_error": 403,
@@ -49,8 +65,14 @@ STATUS_OF_WORD = {
 }
 """Words that say more than the status they come with; in a stream, they come with 200."""
 CONTENT_WORDS = frozenset(
-    ("content_filter", "content_policy_violation", "data_inspection_failed", "moderation_blocked")
-)  # fmt: skip
+    (
+        "DataInspectionFailed",
+        "content_filter",
+        "content_policy_violation",
+        "data_inspection_failed",
+        "moderation_blocked",
+    )
+)
 TOO_MUCH_WORDS = frozenset(("context_length_exceeded", "image_too_large", "string_above_max_length"))
 TOO_MUCH = re.compile(
     r"(prompt|input|image|request|messages?)\b.{0,80}?\b(too long|too large|exceeds?)|context (length|limit|window)"
@@ -103,18 +125,11 @@ class Failures:
         said = f"the API answered {', '.join([number, *dict.fromkeys(words)])}"
         if status in (400, 422):
             return self._unwanted(error, words, said)
-        if status in (401, 403):
-            return SettingsError(f"{said}: check the key, the model's setting {self._key_setting}")
-        if status == 402:
-            return ConfigurationError(f"{said}: the account has no credit left for this model")
-        if status in (404, 405) or 300 <= status < 400:
-            return SettingsError(f"{said}: check the model's settings model and base_url")
-        if status == 413:
-            return UnsupportedError(f"{said}: the request is too large for it")
-        if status in (429, 503, 529):
-            response = getattr(error, "response", None)
-            return ServerBusyError(said, retry_after_s=retry_after_s({} if response is None else response.headers))
-        return BackendError(said)
+        kind, fix = MEANINGS.get(MOVED if status // 100 == 3 else status, OTHERWISE)
+        wait_s = (
+            retry_after_s(error.response.headers) if kind is ServerBusyError and hasattr(error, "response") else None
+        )
+        return kind(said + fix.format(key=self._key_setting), retry_after_s=wait_s)
 
     def _unwanted(self, error: Any, words: list[str], said: str) -> EchelonError:
         message = _message(error)
@@ -161,13 +176,15 @@ WORD = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 def _words(error: Any) -> Iterator[str]:
     """What kind of failure the API says it is. Words of letters alone: a key or an address is none."""
     detail = _detail(error)
-    for said in (detail.get("code"), detail.get("type")):
+    for said in (detail.get("code"), detail.get("type"), detail.get("status")):
         if isinstance(said, str) and len(said) <= 48 and WORD.fullmatch(said):
             yield said
 
 
 def _detail(error: Any) -> Mapping[str, Any]:
     body = getattr(error, "body", None)
+    # Gemini puts its errors into a list.
+    body = body[0] if isinstance(body, list) and body else body
     inner = body.get("error", body) if isinstance(body, dict) else None
     return inner if isinstance(inner, dict) else {}
 

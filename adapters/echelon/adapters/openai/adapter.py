@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Request
 from echelon.adapters.content import Image, Kind, Video
-from echelon.adapters.errors import BackendError, MissingExtraError, OutputInvalidError
-from echelon.adapters.hosted.adapter import HostedAdapter, Question, left_s
-from echelon.adapters.hosted.dialogue import Piece
+from echelon.adapters.errors import BackendError, OutputInvalidError
+from echelon.adapters.hosted.adapter import HostedAdapter, left_s
+from echelon.adapters.hosted.dialogue import Piece, Turn
 from echelon.adapters.hosted.failures import Failures
 from echelon.adapters.hosted.replies import NO_TOKENS, Reply, Tokens, count
 from echelon.adapters.hosted.settings import CHAT_GIVES, WRITTEN
@@ -18,6 +18,9 @@ from echelon.adapters.hosted.structure import Form
 from echelon.adapters.openai.images import images_in, images_of
 from echelon.adapters.openai.messages import image_type, messages_of
 from echelon.adapters.openai.settings import OpenAISettings
+
+Drawn: TypeAlias = tuple[tuple[Image, ...], Tokens]
+"""The images that were made, and what they took."""
 
 
 class OpenAI(HostedAdapter[OpenAISettings]):
@@ -30,9 +33,10 @@ class OpenAI(HostedAdapter[OpenAISettings]):
     }
     gives: ClassVar = {**CHAT_GIVES, Call.GENERATE: (Kind.IMAGE,)}
     most_stop_strings = 4
+    package = "openai"
 
     def _connect(self) -> Any:
-        openai, settings = _package(), self._settings
+        openai, settings = self._package(), self._settings
         client = openai.AsyncOpenAI(
             api_key=settings.key(),
             base_url=settings.base_url,
@@ -55,7 +59,7 @@ class OpenAI(HostedAdapter[OpenAISettings]):
             **dict.fromkeys(settings.extra_body, "extra_body"),
             **dict.fromkeys(settings.images.options, "images.options"),
         }
-        return Failures(_package(), key_setting="api_key_env or api_key_file", fields=fields)
+        return Failures(self._package(), key_setting="api_key_env or api_key_file", fields=fields)
 
     async def _lists_model(self, client: Any) -> bool:
         return self._settings.model in [model.id async for model in client.models.list()]
@@ -67,14 +71,14 @@ class OpenAI(HostedAdapter[OpenAISettings]):
         whole = self._settings.video == "clip" and video.data
         return [video] if whole else super()._show(video)
 
-    async def _ask(self, question: Question, timeout_s: float) -> Reply:
-        completion = await self._client.chat.completions.create(**self._body(question), timeout=timeout_s)
+    async def _ask(self, body: dict[str, Any], timeout_s: float) -> Reply:
+        completion = await self._client.chat.completions.create(**body, timeout=timeout_s)
         return _reply(_choice(completion), _tokens(completion.usage))
 
-    async def _hear(self, question: Question, timeout_s: float) -> AsyncGenerator[str | Reply]:
+    async def _hear(self, body: dict[str, Any], timeout_s: float) -> AsyncGenerator[str | Reply]:
         text, refusal, finish, tokens = "", "", "", NO_TOKENS
         chunks = await self._client.chat.completions.create(
-            **self._body(question), stream=True, stream_options={"include_usage": True}, timeout=timeout_s
+            **body, stream=True, stream_options={"include_usage": True}, timeout=timeout_s
         )
         async with chunks:
             async for chunk in chunks:
@@ -88,19 +92,19 @@ class OpenAI(HostedAdapter[OpenAISettings]):
             raise BackendError("the API's reply broke off")
         yield _said(text, refusal, finish, tokens)
 
-    def _body(self, question: Question) -> dict[str, Any]:
-        settings, request = self._settings, question.request
+    def _body(self, request: Request, form: Form, turns: tuple[Turn, ...]) -> dict[str, Any]:
+        settings, stop = self._settings, self._sent_stop(request)
         body: dict[str, Any] = {
             "model": settings.model,
-            "messages": messages_of(settings.system, question.turns),
+            "messages": messages_of(settings.system, turns),
             **self._sampling(request, ("temperature", "top_p", "seed")),
         }
-        if question.sent_stop:
-            body["stop"] = list(question.sent_stop)
+        if stop and not form.is_structured:
+            body["stop"] = list(stop)
         most_tokens = self._most_tokens(request)
         if most_tokens is not None:
             body[settings.max_tokens_field] = most_tokens
-        response_format = self._response_format(question.form)
+        response_format = self._response_format(form)
         if response_format is not None:
             body["response_format"] = response_format
         if settings.extra_body:
@@ -117,52 +121,47 @@ class OpenAI(HostedAdapter[OpenAISettings]):
 
     async def generate(self, request: Request) -> Outcome:
         """Create an image from the request's words and images."""
-        make = self._draw if self._settings.images.by == "images" else self._draw_in_chat
+        in_chat = self._settings.images.by == "chat"
+        build, draw = (self._chat_body, self._draw_in_chat) if in_chat else (self._image_body, self._draw)
         async with self._place(request) as ends:
-            question = await self._question(request)
-            made = await self._by(ends, make(question, left_s(ends)))
-        if isinstance(made, Reply):
-            return self._outcome(question, made)
-        images, tokens = made
+            question = await self._question(request, build)
+            drawn = await self._by(ends, draw(question.body, left_s(ends)))
+        if isinstance(drawn, Reply):
+            return self._outcome(question, drawn)
+        images, tokens = drawn
         if not images:
             raise OutputInvalidError("the model answered without an image")
         return Answer(images, usage=self._usage(tokens, len(images)))
 
-    async def _draw(self, question: Question, timeout_s: float) -> tuple[tuple[Image, ...], Tokens]:
-        settings = self._settings
-        pieces = [piece for turn in question.turns for piece in turn.pieces]
-        shown = [
-            (f"{n}.png", piece.data, image_type(piece)) for n, piece in enumerate(pieces) if isinstance(piece, Image)
-        ]
+    def _image_body(self, request: Request, form: Form, turns: tuple[Turn, ...]) -> dict[str, Any]:
+        pieces = [piece for turn in turns for piece in turn.pieces]
         body: dict[str, Any] = {
-            "model": settings.images.model or settings.model,
+            "model": self._settings.images.model or self._settings.model,
             "prompt": "\n\n".join(piece for piece in pieces if isinstance(piece, str)),
-            "extra_body": settings.images.options or None,
-            "timeout": timeout_s,
+            "extra_body": self._settings.images.options or None,
         }
+        shown = [piece for piece in pieces if isinstance(piece, Image)]
         if shown:
-            response = await self._client.images.edit(image=shown, **body)
-        else:
-            response = await self._client.images.generate(**body)
-        return images_of(response), _image_tokens(getattr(response, "usage", None))
+            body["image"] = [(f"{n}", image.data, image_type(image)) for n, image in enumerate(shown)]
+        return body
 
-    async def _draw_in_chat(self, question: Question, timeout_s: float) -> tuple[tuple[Image, ...], Tokens] | Reply:
+    async def _draw(self, body: dict[str, Any], timeout_s: float) -> Drawn:
+        draw = self._client.images.edit if "image" in body else self._client.images.generate
+        response = await draw(**body, timeout=timeout_s)
+        usage = getattr(response, "usage", None)
+        return images_of(response), Tokens(count(usage, "input_tokens"), count(usage, "output_tokens"))
+
+    def _chat_body(self, request: Request, form: Form, turns: tuple[Turn, ...]) -> dict[str, Any]:
         settings = self._settings
-        body = self._body(question)
         options = {"modalities": ["image", "text"], **settings.extra_body, **settings.images.options}
-        body.update(model=settings.images.model or settings.model, extra_body=options, timeout=timeout_s)
-        completion = await self._client.chat.completions.create(**body)
+        model = settings.images.model or settings.model
+        return {**self._body(request, form, turns), "model": model, "extra_body": options}
+
+    async def _draw_in_chat(self, body: dict[str, Any], timeout_s: float) -> Drawn | Reply:
+        completion = await self._client.chat.completions.create(**body, timeout=timeout_s)
         choice, tokens = _choice(completion), _tokens(completion.usage)
         reply = _reply(choice, tokens)
         return reply if reply.refused is not None else (images_in(choice.message), tokens)
-
-
-def _package() -> Any:
-    try:
-        import openai
-    except ImportError as error:
-        raise MissingExtraError("openai", "openai") from error
-    return openai
 
 
 def _choice(completion: Any) -> Any:
@@ -192,7 +191,3 @@ def _said(text: str, refusal: str, finish: str, tokens: Tokens) -> Reply:
 def _tokens(usage: Any) -> Tokens:
     cached = count(getattr(usage, "prompt_tokens_details", None), "cached_tokens")
     return Tokens(count(usage, "prompt_tokens"), count(usage, "completion_tokens"), cached)
-
-
-def _image_tokens(usage: Any) -> Tokens:
-    return Tokens(count(usage, "input_tokens"), count(usage, "output_tokens"))
