@@ -18,6 +18,7 @@ from echelon.scorer.results import Sota, TaskResult
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
 from echelon.scorer.verdict.family import ALPHA, decide
 from echelon.scorer.verdict.levels import level_verdict
+from echelon.scorer.verdict.shares import shares
 from echelon.scorer.verdict.task import Measured, Opponent, examine
 
 TASKS, SAMPLES = 700, 464
@@ -68,11 +69,12 @@ def task(index: int) -> tuple[TaskResult, Measured, Opponent]:
             sample_count=SAMPLES,
             counts={State.ANSWERED: SAMPLES},
             score=score,
-            sota=Sota(sota, "a benchmark"),
+            sota=Sota(sota, "a benchmark", run="another" if index % 2 else ""),
             sigmas=sigmas[0],
             sota_sigmas=sigmas[1],
             above_chance=True,
             won=gate_won(score, sota, up),
+            all_or_nothing=measure.all_or_nothing,
         ),
         measured,
         opponent,
@@ -89,8 +91,9 @@ def main() -> None:
         spent += time.process_time() - started
         results.append(result)
     started = time.process_time()
-    verdicts = decide(tests, list(tests))
-    tasks = [replace(result, verdict=verdicts[result.task.id]) for result in results]
+    family = shares({each.task.id: each.proportion for each in results}, ALPHA)
+    verdicts = decide(tests, family)
+    tasks = [replace(each, verdict=verdicts[each.task.id], share=family[each.task.id]) for each in results]
     for edition in EDITIONS:
         level_verdict(edition, tasks, Composition.SINGLE, ALPHA)
     spent += time.process_time() - started

@@ -17,6 +17,7 @@ from echelon.scorer.metrics.registry import metric
 from echelon.scorer.store import RunRecord
 from echelon.scorer.verdict.evidence import evidence
 from echelon.scorer.verdict.family import ALPHA, TaskState, TaskVerdict, decide, holm
+from echelon.scorer.verdict.shares import Proportion, shares
 from echelon.scorer.verdict.tail import tail
 from echelon.scorer.verdict.task import Against, Lead, Measured, Opponent, TaskTest, examine
 from echelon.scorer.verdict.tries import alpha_of, attempt
@@ -28,7 +29,7 @@ def measured(rows: Sequence[Stats], clusters: Sequence[str] = (), name: str = "a
     return Measured(metric(name), rows, clusters or [f"{n:05}" for n in range(len(rows))], WORST[name])
 
 
-def shares(right: int, n: int) -> list[Stats]:
+def answers(right: int, n: int) -> list[Stats]:
     """`right` samples of `n` are."""
     return [(float(k < right), 1.0) for k in range(n)]
 
@@ -43,8 +44,12 @@ def p_of(model: Measured, opponent: Opponent) -> float:
 
 
 def verdict_of(model: Measured, opponent: Opponent, family: int = 1, alpha: float = ALPHA) -> TaskVerdict:
-    tasks = ["it", *(f"other {n}" for n in range(family - 1))]
+    tasks = evenly("it", *(f"other {n}" for n in range(family - 1)))
     return decide({"it": examine(model, 0.0, opponent)}, tasks, alpha)["it"]
+
+
+def evenly(*tasks: str) -> dict[str, float]:
+    return dict.fromkeys(tasks, 1.0)
 
 
 def state_of(model: Measured, opponent: Opponent, family: int = 1) -> TaskState:
@@ -56,7 +61,7 @@ def state_of(model: Measured, opponent: Opponent, family: int = 1) -> TaskState:
 @given(n=st.integers(20, 600), sota=st.floats(0.02, 0.98), share=st.floats(0, 1))
 def test_a_proportion_against_a_constant_is_the_exact_binomial_test(n: int, sota: float, share: float) -> None:
     right = round(share * n)
-    test = examine(measured(shares(right, n)), 0.0, Opponent(sota))
+    test = examine(measured(answers(right, n)), 0.0, Opponent(sota))
     assert test.method == "exact binomial"
     assert lead_of(test).above() == pytest.approx(binom.sf(right - 1, n, sota), rel=2e-3, abs=1e-290)
 
@@ -80,7 +85,7 @@ def test_any_other_mean_is_the_probability_that_random_weights_would_show() -> N
 
 
 def test_bounds_invert_the_test() -> None:
-    found = measured(shares(140, 200)).evidence()
+    found = measured(answers(140, 200)).evidence()
     assert found.lower(0.05) == pytest.approx(beta.ppf(0.05, 140, 61), abs=5e-5)
     assert found.upper(0.05) == pytest.approx(beta.ppf(0.95, 141, 60), abs=5e-5)
     assert found.lower(0.05) <= beta.ppf(0.05, 140, 61)
@@ -113,8 +118,8 @@ def drawn(name: str, share: float, n: int, random: Random, easiness: Sequence[fl
 
 
 def test_samples_of_one_cluster_count_as_one_where_they_always_agree() -> None:
-    once = measured(shares(45, 60))
-    fivefold = measured([row for row in shares(45, 60) for _ in range(5)], [f"{n // 5:03}" for n in range(300)])
+    once = measured(answers(45, 60))
+    fivefold = measured([row for row in answers(45, 60) for _ in range(5)], [f"{n // 5:03}" for n in range(300)])
     assert p_of(fivefold, Opponent(0.6)) == pytest.approx(p_of(once, Opponent(0.6)), rel=1e-9)
     assert examine(fivefold, 0.0, Opponent(0.6)).method == "mean of clusters"
 
@@ -148,35 +153,35 @@ def test_lower_is_better_is_the_same_the_other_way_round() -> None:
 
 
 def test_states() -> None:
-    others = shares(140, 200)
-    better = [(1.0, 1.0)] * 170 + shares(0, 30)
+    others = answers(140, 200)
+    better = [(1.0, 1.0)] * 170 + answers(0, 30)
     assert state_of(measured(better), Opponent(0.7, rows=others), family=100) is TaskState.WON
-    assert state_of(measured(shares(140, 200)), Opponent(0.7, rows=others)) is TaskState.TIE
-    assert state_of(measured(shares(152, 200)), Opponent(0.7), family=100) is TaskState.LIKELY
-    assert state_of(measured(shares(152, 200)), Opponent(0.7)) is TaskState.WON
-    assert state_of(measured(shares(142, 200)), Opponent(0.7)) is TaskState.UNDECIDED
-    assert state_of(measured(shares(100, 200)), Opponent(0.7), family=100) is TaskState.BELOW
+    assert state_of(measured(answers(140, 200)), Opponent(0.7, rows=others)) is TaskState.TIE
+    assert state_of(measured(answers(152, 200)), Opponent(0.7), family=100) is TaskState.LIKELY
+    assert state_of(measured(answers(152, 200)), Opponent(0.7)) is TaskState.WON
+    assert state_of(measured(answers(142, 200)), Opponent(0.7)) is TaskState.UNDECIDED
+    assert state_of(measured(answers(100, 200)), Opponent(0.7), family=100) is TaskState.BELOW
 
 
 def test_few_clusters_decide_nothing_however_clear_they_look() -> None:
-    model = measured(shares(190, 190), [f"{n % 19}" for n in range(190)])
+    model = measured(answers(190, 190), [f"{n % 19}" for n in range(190)])
     found = verdict_of(model, Opponent(0.1))
     assert found.sota is not None
     assert (found.sota.state, found.sota.p, found.chance_p) == (TaskState.UNDECIDED, 1.0, 1.0)
     assert found.obstacle == "19 clusters of samples; nothing is claimed with fewer than 20"
-    enough = measured(shares(200, 200), [f"{n % 20}" for n in range(200)])
+    enough = measured(answers(200, 200), [f"{n % 20}" for n in range(200)])
     assert state_of(enough, Opponent(0.1)) is TaskState.WON
 
 
 def test_a_margin_has_to_be_exceeded() -> None:
-    others, model = shares(100, 200), measured([(1.0, 1.0)] * 130 + shares(0, 70))
+    others, model = answers(100, 200), measured([(1.0, 1.0)] * 130 + answers(0, 70))
     assert p_of(model, Opponent(0.5, rows=others)) < 1e-6
     assert p_of(model, Opponent(0.5, margin=0.14, rows=others)) > 0.1
     assert p_of(model, Opponent(0.5, margin=0.05)) == pytest.approx(binom.sf(129, 200, 0.55), rel=1e-4)
 
 
 def test_the_error_of_a_sota_counts_where_its_sample_is_known() -> None:
-    model = measured(shares(160, 200))
+    model = measured(answers(160, 200))
     tests = {n: examine(model, 0.0, Opponent(0.7, n=n)) for n in (None, 10**9, 200)}
     ps = {n: lead_of(test).above() for n, test in tests.items()}
     assert ps[10**9] == pytest.approx(ps[None] or 0, rel=1e-4)
@@ -192,30 +197,32 @@ def test_the_error_of_a_sota_counts_where_its_sample_is_known() -> None:
 
 
 def test_holm_is_what_he_published() -> None:
-    found = holm({"a": 0.01, "b": 0.02, "c": 0.03, "d": 0.2}, 5)
+    found = holm({"a": 0.01, "b": 0.02, "c": 0.03, "d": 0.2}, evenly(*"abcde"))
     assert found == pytest.approx({"a": 0.05, "b": 0.08, "c": 0.09, "d": 0.4})
-    assert holm({"a": 0.5}, 5) == {"a": 1.0}
+    assert holm({"a": 0.5}, evenly(*"abcde")) == {"a": 1.0}
+    weighted = holm({"a": 0.02, "b": 0.01, "c": 0.03}, {"a": 1.5, "b": 0.5, "c": 1.0})
+    assert weighted == pytest.approx({"a": 0.04, "b": 0.04, "c": 0.04})
 
 
 def test_a_declared_task_without_a_result_stays_in_the_family() -> None:
-    sotas = [verdict_of(measured(shares(152, 200)), Opponent(0.7), family).sota for family in (1, 7)]
+    sotas = [verdict_of(measured(answers(152, 200)), Opponent(0.7), family).sota for family in (1, 7)]
     assert sotas[0] is not None
     assert sotas[1] is not None
     assert sotas[1].adjusted_p == pytest.approx(7 * sotas[0].adjusted_p)
 
 
 def test_as_many_samples_as_are_said_to_be_needed_decide() -> None:
-    sota = verdict_of(measured(shares(146, 200)), Opponent(0.7), family=10).sota
+    sota = verdict_of(measured(answers(146, 200)), Opponent(0.7), family=10).sota
     assert sota is not None
     assert sota.needed_n is not None
     times = sota.needed_n / 200
-    more = measured(shares(round(146 * times), round(200 * times)))
-    fewer = measured(shares(round(146 * times * 0.9), round(200 * times * 0.9)))
+    more = measured(answers(round(146 * times), round(200 * times)))
+    fewer = measured(answers(round(146 * times * 0.9), round(200 * times * 0.9)))
     assert p_of(more, Opponent(0.7)) <= 0.05 / 10 < p_of(fewer, Opponent(0.7))
 
 
 def test_no_sample_is_large_enough_for_no_difference() -> None:
-    sota = verdict_of(measured(shares(140, 200)), Opponent(0.7)).sota
+    sota = verdict_of(measured(answers(140, 200)), Opponent(0.7)).sota
     assert sota is not None
     assert (sota.state, sota.needed_n) == (TaskState.UNDECIDED, None)
 
@@ -248,7 +255,7 @@ def test_a_single_sample_is_no_trouble(name: str, row: Stats, worst: Stats) -> N
 
 @given(right=st.integers(0, 60), sota=st.sampled_from([0.0, 1e-12, 1 - 1e-12, 1.0]))
 def test_sotas_at_the_ends_of_the_scale_are_no_trouble(right: int, sota: float) -> None:
-    p = p_of(measured(shares(right, 60)), Opponent(sota))
+    p = p_of(measured(answers(right, 60)), Opponent(sota))
     assert p == pytest.approx(binom.sf(right - 1, 60, sota), rel=1e-3, abs=1e-290)
 
 
@@ -311,10 +318,10 @@ def test_three_points_on_many_tasks_are_found() -> None:
     for seed in range(6):
         random = np.random.default_rng(seed)
         ps = {
-            str(n): p_of(measured(shares(int(random.binomial(500, sota + 0.03)), 500)), Opponent(sota))
+            str(n): p_of(measured(answers(int(random.binomial(500, sota + 0.03)), 500)), Opponent(sota))
             for n, sota in enumerate(np.linspace(0.3, 0.95, 100))
         }
-        found += min(holm(ps, 100).values()) <= ALPHA
+        found += min(holm(ps, evenly(*ps)).values()) <= ALPHA
     assert found == 6
 
 
@@ -330,3 +337,63 @@ def test_a_score_that_depends_on_the_number_of_samples_needs_a_reference_run() -
     assert constant.obstacle == "such a score compares only with that of a reference run on the same samples"
     assert paired.sota is not None
     assert paired.sota.state is TaskState.WON
+
+
+SUITES: dict[str, list[Proportion | None]] = {
+    "alike": [Proportion(500, 0.5)] * 100,
+    "of all sotas": [Proportion(500, 0.02 + 0.96 * n / 99) for n in range(100)],
+    "of all sizes": [Proportion(20 + 37 * n, 0.3 + 0.6 * (n % 7) / 6) for n in range(60)],
+    "small and hard to beat": [Proportion(30, 0.97), Proportion(0, 0.5), Proportion(25, 0.1), Proportion(40, 0.9)] * 5,
+    "mixed with others": [Proportion(200, 0.8), None, Proportion(1000, 0.6)] * 20,
+    "with sotas beyond the scale": [Proportion(100, 1.02), Proportion(100, 0.0), Proportion(100, 0.7)],
+    "of one task": [Proportion(100, 0.7)],
+}
+
+
+def spent(known: Proportion | None, threshold: float) -> float:
+    """How often a task at its sota has a p value of at most `threshold`, exactly."""
+    if known is None:
+        return threshold
+    tails = binom.sf(np.arange(known.samples + 1) - 1, known.samples, min(known.figure, 1.0))
+    return float(tails[tails <= threshold].max(initial=0.0))
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.00625])
+@pytest.mark.parametrize("suite", SUITES)
+def test_no_set_of_tasks_at_their_sotas_can_spend_more_than_alpha(suite: str, alpha: float) -> None:
+    """All others being won, a set of tasks shares alpha; the sum of exact probabilities bounds any dependence."""
+    family = {f"{n:03}": known for n, known in enumerate(SUITES[suite])}
+    found = shares(family, alpha)
+    assert sum(found.values()) == pytest.approx(len(family), rel=1e-12)
+    assert min(found.values()) >= 0.5
+    random = Random(1)
+    for size in {len(family), 1, *(random.randint(1, len(family)) for _ in range(30))}:
+        at_sota = random.sample(sorted(family), size)
+        whole = sum(found[task] for task in at_sota)
+        assert sum(spent(family[task], alpha * found[task] / whole) for task in at_sota) <= alpha * (1 + 1e-9)
+
+
+def test_alike_tasks_are_won_some_from_287_and_the_others_from_288_right_answers_on() -> None:
+    suite = [Proportion(500, 0.5)] * 100
+    found = shares({f"{n:03}": known for n, known in enumerate(suite)}, ALPHA)
+    fewest = [next(k for k in range(501) if binom.sf(k - 1, 500, 0.5) <= ALPHA / 100 * each) for each in found.values()]
+    assert fewest == [287] * 74 + [288] * 26
+    wins = [1 - binom.sf(k - 1, 500, 0.5) for k in fewest], [1 - binom.sf(k - 1, 500, 0.53) for k in fewest]
+    assert 1 - np.prod(wins[0]) == pytest.approx(0.0487, abs=1e-4)
+    assert 1 - np.prod(wins[1]) == pytest.approx(0.924, abs=1e-3)
+
+
+def test_what_is_won_with_equal_shares_is_won_with_their_own_where_nothing_else_is() -> None:
+    for suite in SUITES.values():
+        family = {f"{n:03}": known for n, known in enumerate(suite)}
+        found = shares(family, ALPHA)
+        for task, known in family.items():
+            equal = ALPHA / len(family)
+            assert spent(known, equal * found[task]) >= spent(known, equal) * (1 - 1e-9)
+
+
+def test_shares_depend_on_no_order_and_are_equal_without_proportions() -> None:
+    family: dict[str, Proportion | None] = {f"{n:03}": known for n, known in enumerate(SUITES["of all sizes"])}
+    assert shares(dict(reversed(family.items())), ALPHA) == shares(family, ALPHA)
+    assert shares({"a": None, "b": None}, ALPHA) == {"a": 1.0, "b": 1.0}
+    assert shares({}, ALPHA) == {}

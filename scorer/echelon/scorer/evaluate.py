@@ -19,6 +19,7 @@ from echelon.scorer.suites.suite import Suite, Task
 from echelon.scorer.tallies import Journal, Outcomes, Tally
 from echelon.scorer.verdict.family import ALPHA, decide
 from echelon.scorer.verdict.levels import level_verdict
+from echelon.scorer.verdict.shares import shares
 from echelon.scorer.verdict.task import Measured, Opponent, TaskTest, examine
 
 VIEWED = 3
@@ -69,9 +70,12 @@ def evaluate(evaluation: Evaluation, journal: Journal, sota: Mapping[str, Sota],
 
 def _judged(found: Sequence[tuple[TaskResult, TaskTest | None]], alpha: float) -> tuple[TaskResult, ...]:
     """The tasks with their verdicts: every task with a sota is of the family, whether it could be tested or not."""
-    family = [result.task.id for result, _ in found if result.sota is not None]
+    family = shares({result.task.id: result.proportion for result, _ in found if result.sota is not None}, alpha)
     verdicts = decide({result.task.id: test for result, test in found if test is not None}, family, alpha)
-    return tuple(replace(result, verdict=verdicts.get(result.task.id)) for result, _ in found)
+    return tuple(
+        replace(result, verdict=verdicts.get(result.task.id), share=family.get(result.task.id, 1.0))
+        for result, _ in found
+    )
 
 
 def _scope(evaluation: Evaluation) -> str:
@@ -109,6 +113,7 @@ def _task_result(
         above_chance=score is not None and _clearly_above(task.chance, score, measure, tally.rows),
         won=score is not None and sota is not None and gate_won(score, sota.score, up),
         viewed=tuple(tally.viewed),
+        all_or_nothing=measure.all_or_nothing,
     )
     return result, None if score is None else _test(measure, task, tally, sota)
 

@@ -10,6 +10,7 @@ from echelon.scorer.outcomes import State
 from echelon.scorer.suites.suite import SuiteInfo, Task
 from echelon.scorer.verdict.family import TaskVerdict
 from echelon.scorer.verdict.figures import LevelVerdict
+from echelon.scorer.verdict.shares import Proportion
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,18 @@ class TaskResult:
     """Why the metric cannot be computed here, empty where it can."""
     verdict: TaskVerdict | None = None
     """None where there is no score."""
+    all_or_nothing: bool = False
+    """Whether each sample is right or wrong, and the score the share of the right ones."""
+    share: float = 1.0
+    """Of what the run may be wrong by, the task's share before it is looked at; 1 is an equal one."""
+
+    @property
+    def proportion(self) -> Proportion | None:
+        """What is known of the task before it is asked, if it is one of right and wrong answers against a constant."""
+        sota = self.sota
+        if sota is None or sota.n is not None or sota.run or not self.all_or_nothing:
+            return None
+        return Proportion(self.sample_count, sota.score + self.task.margin)
 
     @property
     def supported(self) -> bool:

@@ -21,6 +21,7 @@ class OfficialAccuracy(MeanMetric):
     name = "accuracy_official"
     variant = "@1;match=exact;strip=spaces"
     kind = Kind.TEXT
+    all_or_nothing = True
 
     def value(self, prediction: Part, reference: Part) -> float:
         return float(_said(prediction).strip() == _said(reference).strip())
@@ -32,6 +33,7 @@ class OfficialContainment(MeanMetric):
     name = "accuracy_contains_official"
     variant = "@1;match=contained-letters;case=yes-no"
     kind = Kind.TEXT
+    all_or_nothing = True
 
     def value(self, prediction: Part, reference: Part) -> float:
         given, wanted = _said(prediction), _said(reference)

@@ -96,6 +96,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "mark": wording.mark(task).word,
         "won": task.won,
         "verdict": None if task.verdict is None else asdict(task.verdict),
+        "share": task.share,
         "sigmas": dict(task.sigmas),
         "lift": {edition: wording.lift(task, edition) for edition in task.sigmas},
         "sota_sigmas": dict(task.sota_sigmas),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, isfinite, log10
+from math import ceil, fsum, isfinite, log10
 
 from echelon.scorer.verdict.tail import deviate
 from echelon.scorer.verdict.task import FEWEST_CLUSTERS, Against, Lead, TaskTest, if_sampled
@@ -73,22 +73,26 @@ class TaskVerdict:
     """Why nothing is claimed, empty where something could be."""
 
 
-def decide(tests: Mapping[str, TaskTest], family: Sequence[str], alpha: float = ALPHA) -> dict[str, TaskVerdict]:
-    """The verdicts of the tests that there are, by task; `family` are all tasks that could be won.
+def decide(tests: Mapping[str, TaskTest], family: Mapping[str, float], alpha: float = ALPHA) -> dict[str, TaskVerdict]:
+    """The verdicts of the tests that there are, by task; `family` are all tasks that could be won, with their shares.
 
     A task of the family without a test, being incomplete or unsupported, counts: the family is declared, not found.
     """
+    evenly = dict.fromkeys(family, 1.0)
     leads = {task: test.lead for task, test in tests.items() if test.lead is not None and not test.obstacle}
     above = {task: lead.above() for task, lead in leads.items()}
-    won = holm(above, len(family))
-    below = holm({task: lead.below() for task, lead in leads.items()}, len(family))
-    sampled = holm({task: if_sampled(lead, above[task]) for task, lead in leads.items()}, len(family))
+    won = holm(above, family)
+    below = holm({task: lead.below() for task, lead in leads.items()}, evenly)
+    sampled = holm({task: if_sampled(lead, above[task]) for task, lead in leads.items()}, family)
     found = {}
     for task, test in tests.items():
         sota = None
         if test.lead is not None:
             ps = (above.get(task, 1.0), won.get(task, 1.0), below.get(task, 1.0), sampled.get(task, 1.0))
-            sota = _lead_verdict(test, test.lead, *ps, alpha, len(family))
+            strictest = alpha / len(family)
+            if test.lead.value > 0:
+                strictest *= family[task]
+            sota = _lead_verdict(test, test.lead, *ps, alpha, strictest)
         found[task] = TaskVerdict(
             n=test.n,
             clusters=test.clusters,
@@ -101,17 +105,25 @@ def decide(tests: Mapping[str, TaskTest], family: Sequence[str], alpha: float = 
     return found
 
 
-def holm(ps: Mapping[str, float], size: int) -> dict[str, float]:
-    """The p values adjusted for a family of `size`, where missing ones count as 1 (Holm 1979)."""
-    adjusted, highest = {}, 0.0
-    for rank, (task, p) in enumerate(sorted(ps.items(), key=lambda item: item[1])):
-        highest = min(1.0, max(highest, p * (size - rank)))
+def holm(ps: Mapping[str, float], family: Mapping[str, float]) -> dict[str, float]:
+    """The p values adjusted for a family of tasks with their shares, where missing ones count as 1 (Holm 1979)."""
+    adjusted, highest, left = {}, 0.0, fsum(family.values())
+    for task in sorted(ps, key=lambda task: (ps[task] / family[task], task)):
+        highest = min(1.0, max(highest, ps[task] / family[task] * left))
         adjusted[task] = highest
+        left -= family[task]
     return adjusted
 
 
 def _lead_verdict(
-    test: TaskTest, lead: Lead, p: float, adjusted_p: float, below_p: float, sampled_p: float, alpha: float, size: int
+    test: TaskTest,
+    lead: Lead,
+    p: float,
+    adjusted_p: float,
+    below_p: float,
+    sampled_p: float,
+    alpha: float,
+    strictest: float,
 ) -> LeadVerdict:
     state = _state(lead, p, adjusted_p, below_p, alpha)
     open_ = state in (TaskState.LIKELY, TaskState.UNDECIDED)
@@ -124,7 +136,7 @@ def _lead_verdict(
         adjusted_p=adjusted_p,
         below_p=below_p,
         if_sampled_p=sampled_p if lead.against is Against.CONSTANT else None,
-        needed_n=needed(test, lead, alpha / size) if open_ and test.comparable else None,
+        needed_n=needed(test, lead, strictest) if open_ and test.comparable else None,
     )
 
 

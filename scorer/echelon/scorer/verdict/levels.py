@@ -13,7 +13,7 @@ from echelon.scorer.levels import HIGHEST_WITHOUT_SYNERGY, WITHOUT_SYNERGY, grad
 from echelon.scorer.results import TaskResult
 from echelon.scorer.sigmas import Edition, sigma
 from echelon.scorer.suites.suite import Modality, Paradigm
-from echelon.scorer.verdict.family import ALPHA, Bounds, TaskState
+from echelon.scorer.verdict.family import ALPHA, Bounds, TaskState, holm
 from echelon.scorer.verdict.figures import Figure, LevelVerdict
 
 SIDES = (Paradigm.COMPREHENSION, Paradigm.GENERATION)
@@ -51,9 +51,9 @@ def level_ps(edition: Edition, tasks: Sequence[TaskResult]) -> dict[int, float]:
     return {
         1: _least([_chance_p(task) for task in tasks]),
         2: _second_skill(tasks),
-        3: _least([_p(task) for task in [*comprehension, *generation]]),
+        3: _least_of([*comprehension, *generation]),
         4: both,
-        5: max(both, _least([_p(task) for task in language])),
+        5: max(both, _least_of(language)),
     }
 
 
@@ -68,7 +68,7 @@ def _both_sides(edition: Edition, tasks: Sequence[TaskResult]) -> float:
 
 def _intersection(tasks: Iterable[TaskResult]) -> float:
     found = list(tasks)
-    return max(_least([_p(task) for task in found if task.task.paradigm is side]) for side in SIDES)
+    return max(_least_of([task for task in found if task.task.paradigm is side]) for side in SIDES)
 
 
 def _second_skill(tasks: Sequence[TaskResult]) -> float:
@@ -84,6 +84,12 @@ def _second_skill(tasks: Sequence[TaskResult]) -> float:
 def _least(ps: Sequence[float]) -> float:
     """Bonferroni: the p value of "none of these", 1 of nothing."""
     return min(1.0, min(ps) * len(ps)) if ps else 1.0
+
+
+def _least_of(tasks: Sequence[TaskResult]) -> float:
+    """The same of tasks against their sotas, each with its share."""
+    family = {task.task.id: task.share for task in tasks}
+    return min(holm({task.task.id: _p(task) for task in tasks}, family).values(), default=1.0)
 
 
 def _p(task: TaskResult) -> float:
