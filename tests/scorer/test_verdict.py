@@ -184,7 +184,7 @@ def test_the_error_of_a_sota_counts_where_its_sample_is_known() -> None:
     model = measured(answers(160, 200))
     tests = {n: examine(model, 0.0, Opponent(0.7, n=n)) for n in (None, 10**9, 200)}
     ps = {n: lead_of(test).above() for n, test in tests.items()}
-    assert ps[10**9] == pytest.approx(ps[None] or 0, rel=1e-4)
+    assert ps[10**9] == pytest.approx(ps[None] or 0, rel=3e-3)
     assert ps[200] > 10 * (ps[None] or 0)
     assert [lead_of(test).against for test in tests.values()] == [
         Against.CONSTANT,
@@ -194,6 +194,38 @@ def test_the_error_of_a_sota_counts_where_its_sample_is_known() -> None:
     sota = verdict_of(model, Opponent(0.7)).sota
     assert sota is not None
     assert sota.if_sampled_p == pytest.approx(ps[200])
+
+
+@pytest.mark.parametrize("n", [40, 200, 1000])
+@pytest.mark.parametrize("name", ["accuracy", "anls", "wer", "micro_f1"])
+def test_bounds_of_a_lead_over_a_measured_sota_invert_its_test(name: str, n: int) -> None:
+    model = measured(drawn(name, 0.8, 100, Random(5)), name=name)
+    sota = 0.3 if name == "wer" else 0.7
+    found = lead_of(examine(model, 0.0, Opponent(sota, n=n)))
+    for alpha in (0.05, 0.01):
+        margin = found.lower(alpha)
+        if margin > 0:
+            shifted = lead_of(examine(model, 0.0, Opponent(sota, margin=margin, n=n)))
+            assert shifted.above() == pytest.approx(alpha, rel=0.01)
+    assert found.lower(0.05) < found.value < found.upper(0.05)
+    other_way = lead_of(examine(model, 0.0, Opponent(1.6 - sota if name != "wer" else 0.1, n=n)))
+    assert other_way.above() == 1
+    assert (other_way.upper(0.05) < 0) == (other_way.below() <= 0.05)
+
+
+@pytest.mark.parametrize(("n", "sota_n"), [(50, 20), (24, 60)])
+def test_a_proportion_against_a_measured_one_is_wrong_in_alpha_of_cases_at_most(n: int, sota_n: int) -> None:
+    """Enumerated: both p values of every pair of numbers of right answers, for shares of 1 to 99 %."""
+    ps = np.empty((2, n + 1, sota_n + 1))
+    for right in range(n + 1):
+        model = measured(answers(right, n))
+        for its in range(sota_n + 1):
+            lead = lead_of(examine(model, 0.0, Opponent(its / sota_n, n=sota_n)))
+            ps[:, right, its] = lead.above(), lead.below()
+    for share in (0.01, 0.02, 0.05, *np.linspace(0.1, 0.9, 9), 0.95, 0.98, 0.99):
+        chances = np.outer(binom.pmf(range(n + 1), n, share), binom.pmf(range(sota_n + 1), sota_n, share))
+        for alpha in (0.05, 0.005, 0.0005):
+            assert (chances * (ps <= alpha)).sum(axis=(1, 2)).max() <= alpha
 
 
 def test_holm_is_what_he_published() -> None:
@@ -376,7 +408,8 @@ def test_no_set_of_tasks_at_their_sotas_can_spend_more_than_alpha(suite: str, al
 def test_alike_tasks_are_won_some_from_287_and_the_others_from_288_right_answers_on() -> None:
     suite = [Proportion(500, 0.5)] * 100
     found = shares({f"{n:03}": known for n, known in enumerate(suite)}, ALPHA)
-    fewest = [next(k for k in range(501) if binom.sf(k - 1, 500, 0.5) <= ALPHA / 100 * each) for each in found.values()]
+    tails = binom.sf(np.arange(501) - 1, 500, 0.5)
+    fewest = [int(np.argmax(tails <= ALPHA / 100 * each)) for each in found.values()]
     assert fewest == [287] * 74 + [288] * 26
     wins = [1 - binom.sf(k - 1, 500, 0.5) for k in fewest], [1 - binom.sf(k - 1, 500, 0.53) for k in fewest]
     assert 1 - np.prod(wins[0]) == pytest.approx(0.0487, abs=1e-4)

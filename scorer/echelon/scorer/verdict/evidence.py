@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from math import isinf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,10 +36,14 @@ class Evidence:
     floor: float
     ceiling: float
     largest: float
+    copies: NDArray[np.float64] | None = None
+    """How often each cluster counts, in parts too; None where each does once."""
 
     @cached_property
     def value(self) -> float:
         """The score, and with a metric that is no mean its estimate by the jackknife."""
+        if self.copies is not None:
+            return float((self.gains * self.copies).sum() / (self.sizes * self.copies).sum())
         return float(self.gains.sum() / self.sizes.sum())
 
     def above(self, figure: float, times: float = 1.0) -> float:
@@ -58,18 +63,19 @@ class Evidence:
     @cached_property
     def mirrored(self) -> Evidence:
         """The same with better and worse exchanged."""
-        return Evidence(-self.gains, self.sizes, -self.ceiling, -self.floor, self.largest)
+        return Evidence(-self.gains, self.sizes, -self.ceiling, -self.floor, self.largest, self.copies)
 
     @cached_property
     def _distinct(self) -> tuple[NDArray[np.float64], ...]:
         """Gains, sizes and how often they occur, in an order of their own."""
         import numpy as np
 
-        if (self.sizes == self.sizes[0]).all():
-            gains, copies = np.unique(self.gains, return_counts=True)
-            return gains, np.full(len(gains), self.sizes[0]), copies.astype(np.float64)
+        copies = np.ones(len(self.gains)) if self.copies is None else self.copies
+        if (self.sizes == self.sizes[0]).all() and (copies == copies[0]).all():
+            gains, counts = np.unique(self.gains, return_counts=True)
+            return gains, np.full(len(gains), self.sizes[0]), counts * copies[0]
         order = np.lexsort((self.sizes, self.gains))
-        return self.gains[order], self.sizes[order], np.ones(len(order))
+        return self.gains[order], self.sizes[order], copies[order]
 
     def lower(self, alpha: float) -> float:
         """The figure that the score is above, wrongly with probability `alpha` at most; -inf where there is none."""
@@ -77,9 +83,7 @@ class Evidence:
         if isinf(low) or low >= high or self.above(low) > alpha:
             return low
         target = deviate(alpha)
-        return _crossing(
-            lambda figure: deviate(self.above(figure)) - target, (low, high), -target, self._normal(target)
-        )
+        return crossing(lambda figure: deviate(self.above(figure)) - target, (low, high), -target, self._normal(target))
 
     def upper(self, alpha: float) -> float:
         """The figure that the score is below; inf where there is none."""
@@ -89,11 +93,12 @@ class Evidence:
         """About where the lower bound is."""
         import numpy as np
 
-        residuals = self.gains - self.value * self.sizes
-        return self.value - target * float(np.sqrt((residuals**2).sum()) / self.sizes.sum())
+        gains, sizes, copies = self._distinct
+        squares = copies * (gains - self.value * sizes) ** 2
+        return self.value - target * float(np.sqrt(squares.sum()) / (copies * sizes).sum())
 
 
-def _crossing(excess: Callable[[float], float], bracket: tuple[float, float], at_high: float, guess: float) -> float:
+def crossing(excess: Callable[[float], float], bracket: tuple[float, float], at_high: float, guess: float) -> float:
     """Where a falling function, nearly a line, crosses 0, approached from below; `at_high` is about its upper end."""
     low, high = bracket
     near, last, at = 1e-6 * (high - low), (high, at_high), guess
@@ -135,11 +140,11 @@ def paired(metric: Metric, model: Evidence, reference: Evidence) -> Evidence:
     gains = model.gains - reference.gains
     low, high = min(0.0, float(gains.min())), max(0.0, float(gains.max()))
     span = high - low
-    floor, ceiling = (-max(high, -low), max(high, -low)) if _is_fraction(metric) else (low - span, high + span)
+    floor, ceiling = (-max(high, -low), max(high, -low)) if is_fraction(metric) else (low - span, high + span)
     return Evidence(gains, model.sizes, floor=floor, ceiling=ceiling, largest=model.largest)
 
 
-def _is_fraction(metric: Metric) -> bool:
+def is_fraction(metric: Metric) -> bool:
     """Whether the scale's ends, 0 and 1, are near to what samples get; decibels and errors have no such ends."""
     return metric.unit == "fraction"
 
@@ -156,7 +161,7 @@ def _ceiling(metric: Metric, values: NDArray[np.float64]) -> float:
     """
     best = metric.range[1] if metric.higher_is_better else -metric.range[0]
     highest = float(values.max())
-    if _is_fraction(metric):
+    if is_fraction(metric):
         return max(best, highest)
     return max(highest, min(best, 2 * highest - float(values.min())))
 
@@ -216,7 +221,7 @@ def _by_rows(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], wor
     counts = np.bincount(group)
     score, without = metric.finish(rows), []
     for left in range(len(counts)):
-        kept = [row for row, its in zip(rows, group, strict=True) if its != left]
+        kept = list(compress(rows, (group != left).tolist()))
         without.append(metric.finish(kept) if kept else score)
     failed = metric.finish([*rows, *[worst] * int(counts.max())])
     return _LeftOut(score, np.array(without), failed, float(counts.max() / counts.mean()))

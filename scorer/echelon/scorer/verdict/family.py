@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import ceil, fsum, isfinite, log10
 
 from echelon.scorer.verdict.tail import deviate
-from echelon.scorer.verdict.task import FEWEST_CLUSTERS, Against, Lead, TaskTest, if_sampled
+from echelon.scorer.verdict.task import FEWEST_CLUSTERS, Against, Lead, TaskTest
 
 ALPHA = 0.05
 """How often a run may claim anything that is not so."""
@@ -83,7 +83,8 @@ def decide(tests: Mapping[str, TaskTest], family: Mapping[str, float], alpha: fl
     above = {task: lead.above() for task, lead in leads.items()}
     won = holm(above, family)
     below = holm({task: lead.below() for task, lead in leads.items()}, evenly)
-    sampled = holm({task: if_sampled(lead, above[task]) for task, lead in leads.items()}, family)
+    as_sampled = {task: lead.if_sampled() for task, lead in leads.items()}
+    sampled = holm({task: above[task] if p is None else p for task, p in as_sampled.items()}, family)
     found = {}
     for task, test in tests.items():
         sota = None

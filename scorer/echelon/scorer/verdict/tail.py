@@ -7,7 +7,6 @@ arXiv:1905.06208). Of zeros and ones it is the exact binomial test, of paired ze
 
 from __future__ import annotations
 
-from math import erfc, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -47,11 +46,6 @@ def tail(values: NDArray[np.float64], copies: NDArray[np.float64], worst: NDArra
 def deviate(p: float) -> float:
     """The standard normal deviate that is exceeded with probability `p`, between -38 and 38."""
     return -NormalDist().inv_cdf(min(max(p, 1e-300), 1 - 1e-16))
-
-
-def probability(deviate: float) -> float:
-    """How probably a standard normal deviate is exceeded."""
-    return erfc(deviate / sqrt(2)) / 2
 
 
 def _not_above(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import sqrt
 
 from echelon.scorer.metrics.metric import Metric, Stats
+from echelon.scorer.verdict import difference
+from echelon.scorer.verdict.difference import OtherScore, other_score
 from echelon.scorer.verdict.evidence import Evidence, evidence, is_mean, paired
-from echelon.scorer.verdict.tail import deviate, probability
 
 FEWEST_CLUSTERS = 20
 """Below so many clusters nothing is claimed."""
@@ -31,10 +31,6 @@ class Measured:
     rows: Sequence[Stats]
     clusters: Sequence[str]
     worst: Stats
-
-    def against(self, rows: Sequence[Stats]) -> Evidence:
-        """What the same samples say of the lead over another model's `rows`."""
-        return paired(self.metric, self.evidence(), evidence(self.metric, rows, self.clusters, self.worst))
 
     def evidence(self) -> Evidence:
         """What the samples say of the score."""
@@ -64,14 +60,15 @@ class Opponent:
 class Lead:
     """By how much the model is better than its sota, in the metric's unit: above 0 is better, whatever the direction.
 
-    It is tested as `evidence` minus `sota`, for an own error of the sota `spread` times as wide as by itself.
+    It is tested as `evidence` minus `sota`, or minus `other` where the sota was measured on other samples.
     """
 
     evidence: Evidence
     against: Against
     sota: float
     margin: float
-    spread: float = 1.0
+    other: OtherScore | None = None
+    """The sota as a score of its samples, or of as many as the model's where it is a constant; None in pairs."""
 
     @property
     def value(self) -> float:
@@ -85,19 +82,37 @@ class Lead:
 
     def above(self, times: float = 1.0) -> float:
         """The p value of "not above the margin", were there `times` as many samples."""
-        return _widened(self.evidence.above(self.sota + self.margin, times), self.spread)
+        if self._measured is not None:
+            return difference.above(self.evidence, self._measured, self.margin, times)
+        return self.evidence.above(self.sota + self.margin, times)
 
     def below(self, times: float = 1.0) -> float:
         """The p value of "not below the sota"."""
-        return _widened(self.evidence.below(self.sota, times), self.spread)
+        if self._measured is not None:
+            return difference.below(self.evidence, self._measured, times)
+        return self.evidence.below(self.sota, times)
 
     def lower(self, alpha: float) -> float:
         """What the lead is above, wrongly with probability `alpha` at most."""
-        return self.value - (self.evidence.value - self.evidence.lower(alpha)) * self.spread
+        if self._measured is not None:
+            return difference.lower(self.evidence, self._measured, alpha)
+        return self.evidence.lower(alpha) - self.sota
 
     def upper(self, alpha: float) -> float:
         """What the lead is below."""
-        return self.value + (self.evidence.upper(alpha) - self.evidence.value) * self.spread
+        if self._measured is not None:
+            return difference.upper(self.evidence, self._measured, alpha)
+        return self.evidence.upper(alpha) - self.sota
+
+    def if_sampled(self) -> float | None:
+        """What `above` would be, had a constant been measured on as many samples as the model; else None."""
+        if self.against is not Against.CONSTANT or self.other is None:
+            return None
+        return difference.above(self.evidence, self.other, self.margin)
+
+    @property
+    def _measured(self) -> OtherScore | None:
+        return self.other if self.against is Against.SAMPLES else None
 
 
 @dataclass(frozen=True)
@@ -136,7 +151,7 @@ def examine(measured: Measured, chance: float, opponent: Opponent | None) -> Tas
     """The test of a complete task against chance and, if it has one, its sota."""
     score = measured.evidence()
     clusters = len(set(measured.clusters))
-    lead = None if opponent is None else _lead(measured, score, opponent)
+    lead = None if opponent is None else _lead(measured, score, clusters, opponent)
     return TaskTest(
         n=len(measured.rows),
         clusters=clusters,
@@ -150,14 +165,14 @@ def examine(measured: Measured, chance: float, opponent: Opponent | None) -> Tas
     )
 
 
-def _lead(measured: Measured, score: Evidence, opponent: Opponent) -> Lead:
+def _lead(measured: Measured, score: Evidence, clusters: int, opponent: Opponent) -> Lead:
     if opponent.rows is not None:
-        return Lead(measured.against(opponent.rows), Against.PAIRS, 0.0, opponent.margin)
+        reference = replace(measured, rows=opponent.rows).evidence()
+        return Lead(paired(measured.metric, score, reference), Against.PAIRS, 0.0, opponent.margin)
     sota = measured.sign * opponent.score
-    if opponent.n is None:
-        return Lead(score, Against.CONSTANT, sota, opponent.margin)
-    spread = sqrt(1 + len(measured.rows) / opponent.n)
-    return Lead(score, Against.SAMPLES, sota, opponent.margin, spread)
+    against = Against.CONSTANT if opponent.n is None else Against.SAMPLES
+    ratio = 1.0 if opponent.n is None else opponent.n / len(measured.rows)
+    return Lead(score, against, sota, opponent.margin, other_score(measured.metric, sota, score, clusters, ratio))
 
 
 def _method(measured: Measured, clusters: int, opponent: Opponent | None) -> str:
@@ -179,13 +194,3 @@ def _all_or_nothing(measured: Measured, opponent: Opponent | None) -> bool:
     ends = set(measured.metric.range)
     rows = [*measured.rows, *((opponent and opponent.rows) or ())]
     return all(row[0] in ends for row in rows)
-
-
-def if_sampled(lead: Lead, p: float) -> float:
-    """What the lead's p value would be, had a constant sota been measured on as many samples as the model."""
-    return _widened(p, sqrt(2.0)) if lead.against is Against.CONSTANT else p
-
-
-def _widened(p: float, spread: float) -> float:
-    """The p value of a test whose error is `spread` times as wide."""
-    return p if spread == 1.0 else probability(deviate(p) / spread)
