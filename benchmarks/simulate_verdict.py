@@ -338,7 +338,7 @@ CASES = {
         for (kind, sota), shape, published in product(
             (("accuracy", 0.5), ("accuracy", 0.9), ("accuracy", 0.98), ("accuracy", 0.02), ("anls", 0.9), ("wer", 0.9)),
             ((100, None), (200, 50), (500, None)),
-            (100, 500, 2500),
+            (100, 1000),
         )
     ],
     "below": [
