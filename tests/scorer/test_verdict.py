@@ -124,6 +124,13 @@ def test_samples_of_one_cluster_count_as_one_where_they_always_agree() -> None:
     assert examine(fivefold, 0.0, Opponent(0.6)).method == "mean of clusters"
 
 
+@pytest.mark.parametrize("luck", [0.3, 0.05, 0.0005])
+def test_one_large_cluster_that_is_right_by_luck_does_not_win(luck: float) -> None:
+    """A thousand sure samples, and a hundred that are all right with a probability of `luck`: that is what p allows."""
+    model = measured(answers(1100, 1100), [f"{n:04}" if n < 1000 else "large" for n in range(1100)])
+    assert p_of(model, Opponent((1000 + 100 * luck) / 1100)) >= luck
+
+
 @pytest.mark.parametrize("name", ["accuracy", "anls", "wer", "micro_f1"])
 @pytest.mark.parametrize("pairs", [False, True])
 def test_the_order_of_samples_changes_no_bit(name: str, pairs: bool) -> None:
