@@ -229,9 +229,9 @@ def detections(easiness: np.ndarray, luck: Luck) -> Drawn:
     return Drawn(np.split(records.ravel(), ends[:-1]), (1.0, 0.0, -1.0) * int(counts[0]))
 
 
-def alarms(easiness: np.ndarray, luck: Luck) -> Drawn:
-    """Scores of whether something is there, in 30 % of the samples; unclear ones score anything."""
-    there = luck.suite.random(len(easiness)) < 0.3
+def alarms(easiness: np.ndarray, luck: Luck, often: float = 0.3) -> Drawn:
+    """Scores of whether something is there, as it is so often; unclear ones score anything."""
+    there = luck.suite.random(len(easiness)) < often
     levels = luck.own.random(len(easiness))
     levels = np.where(luck.each < easiness, (there + levels) / 2, levels)
     codes = 2 * (levels * (LEVELS - 1)).astype(np.int64) + there
@@ -292,6 +292,7 @@ KINDS = {
     "ap50": Kind(metric("ap50"), detections),
     "ap_anomaly": Kind(FewLevelsAp(), alarms),
     "auc": Kind(FewLevelsAuc(), alarms),
+    "auc_rare": Kind(FewLevelsAuc(), partial(alarms, often=0.05)),
 }
 
 GRID = [Cell(*each) for each in product(SOTAS, SIZES, CLUSTERS, (False, True))]
@@ -323,6 +324,7 @@ CASES = {
             "ap50": (0.8,),
             "ap_anomaly": (0.8,),
             "auc": (0.8,),
+            "auc_rare": (0.8,),
         }.items()
     },
     "margin": [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from echelon.adapters import Card
+from echelon.adapters import Box, Boxes, Card, Choice, Number, Part, ScoredLabel
 from echelon.scorer.metrics.metric import Stats
 from echelon.scorer.metrics.registry import metric
 from echelon.scorer.store import RunRecord
@@ -437,3 +437,34 @@ def test_shares_depend_on_no_order_and_are_equal_without_proportions() -> None:
     assert shares(dict(reversed(family.items())), ALPHA) == shares(family, ALPHA)
     assert shares({"a": None, "b": None}, ALPHA) == {"a": 1.0, "b": 1.0}
     assert shares({}, ALPHA) == {}
+
+
+def boxed(label: str) -> Boxes:
+    return Boxes((Box(0.1, 0.1, 0.4, 0.4, label),))
+
+
+def label(name: str) -> Choice:
+    return Choice((ScoredLabel(name),))
+
+
+@pytest.mark.parametrize(
+    ("name", "common", "rare"),
+    [
+        ("macro_f1", (label("a"), label("a")), (label("b"), label("b"))),
+        ("macro_accuracy", (label("a"), label("a")), (label("b"), label("b"))),
+        ("auc", (Number(0.1), Number(0)), (Number(0.9), Number(1))),
+        ("ap_anomaly", (Number(0.1), Number(0)), (Number(0.9), Number(1))),
+        ("ap50", (boxed("a"), boxed("a")), (boxed("b"), boxed("b"))),
+    ],
+)
+def test_three_samples_of_a_rare_kind_that_are_all_right_win_nothing(
+    name: str, common: tuple[Part, Part], rare: tuple[Part, Part]
+) -> None:
+    """A failed sample more would be one of the rare kind: three right ones come with 0.73 where 90 % are right."""
+    measure = metric(name)
+    rows = [measure.compare(*common)] * 97 + [measure.compare(*rare)] * 3
+    model = Measured(measure, rows, [f"{n:03}" for n in range(100)], measure.worst([common[1]]))
+    assert measure.finish(rows) == 1
+    assert p_of(model, Opponent(0.95)) > 0.3
+    plenty = Measured(measure, rows[:50] + rows[-1:] * 50, model.clusters, model.worst)
+    assert p_of(plenty, Opponent(0.85)) < 1e-3

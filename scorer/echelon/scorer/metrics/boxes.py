@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from math import fsum, isfinite
@@ -72,6 +73,15 @@ class Detection(Metric, Generic[BoxT]):
         missed = self.compare(Boxes((), space=expect(references[0], Boxes).space), references[0])
         # Rightly seeing nothing must not look the same as failing.
         return missed or (NO_LABEL, 1.0, MISSES)
+
+    def heaviest(self, rows: Sequence[Stats], worst: Stats) -> Stats:
+        """All objects missed of the label that has the fewest, as many as a sample has at most."""
+        counts = [Counter(row[::3][at] for at, kind in enumerate(row[2::3]) if kind == OBJECT) for row in rows]
+        total = sum(counts, Counter[float]())
+        if not total:
+            return worst
+        rarest = min(total, key=lambda label: (total[label], label))
+        return (rarest, 0.0, OBJECT) * max(count[rarest] for count in counts)
 
     def finish(self, rows: Sequence[Stats]) -> float:
         import numpy as np

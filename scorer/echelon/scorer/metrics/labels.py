@@ -61,6 +61,11 @@ class MacroF1(Metric):
     def worst(self, references: Sequence[Part]) -> Stats:
         return label_code(_label(references[0])), NO_CLASS
 
+    def heaviest(self, rows: Sequence[Stats], worst: Stats) -> Stats:
+        """One of the rarest class, where each sample weighs most."""
+        counts = Counter(row[0] for row in rows)
+        return min(counts, key=lambda code: (counts[code], code), default=worst[0]), NO_CLASS
+
     def finish(self, rows: Sequence[Stats]) -> float:
         counts = _ClassCounts(rows)
         return ratio(fsum(map(counts.f1, counts.true)), len(counts.true))

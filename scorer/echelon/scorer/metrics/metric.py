@@ -80,6 +80,10 @@ class Metric(ABC):
     def worst(self, references: Sequence[Part]) -> Stats:
         """The stats of a sample that the model failed."""
 
+    def heaviest(self, rows: Sequence[Stats], worst: Stats) -> Stats:
+        """The stats of the failed sample that would cost the score of `rows` most; `worst` are those of one of them."""
+        return worst
+
     @abstractmethod
     def finish(self, rows: Sequence[Stats]) -> float:
         """The score of all samples, the same to the bit in whatever order they come."""

@@ -216,14 +216,15 @@ def _by_sums(metric: RatioMetric, rows: Sequence[Stats], clusters: Sequence[str]
 def _by_rows(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst: Stats) -> _LeftOut:
     import numpy as np
 
-    names, code = np.unique(np.array(clusters), return_inverse=True)
+    names, code, samples = np.unique(np.array(clusters), return_inverse=True, return_counts=True)
     group = code % min(len(names), MOST_GROUPS)
     counts = np.bincount(group)
     score, without = metric.finish(rows), []
     for left in range(len(counts)):
         kept = list(compress(rows, (group != left).tolist()))
         without.append(metric.finish(kept) if kept else score)
-    failed = metric.finish([*rows, *[worst] * int(counts.max())])
+    # One cluster more, not a group of them.
+    failed = metric.finish([*rows, *[metric.heaviest(rows, worst)] * int(samples.max())])
     return _LeftOut(score, np.array(without), failed, float(counts.max() / counts.mean()))
 
 
