@@ -296,7 +296,7 @@ KINDS = {
 }
 
 GRID = [Cell(*each) for each in product(SOTAS, SIZES, CLUSTERS, (False, True))]
-SHAPES = ((100, None), (100, 20), (200, 50), (500, 100))
+SHAPES = ((100, None), (100, 20), (200, 50), (500, 100), (500, None))
 CASES = {
     "hard": [
         Cell(0.02, 100, 20, icc=1.0),
