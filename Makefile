@@ -42,7 +42,7 @@ wheel: .venv/dev ## Build the wheel and use it outside of the checkout.
 image: ## Build the container image and try it; options of docker build go into DOCKER_BUILD.
 	$(PYTHON) deploy/check_image.py $(DOCKER_BUILD)
 
-bench: .venv/dev build/triton/ready ## Every benchmark, with its ratio and its target.
+bench: .venv/dev build/triton/ready build/mlserver/ready ## Every benchmark, with its ratio and its target.
 	@for file in benchmarks/bench_*.py benchmarks/metrics/bench_*.py; do PYTHONPATH=benchmarks $(BIN)/python $$file || exit 1; done
 
 browser:
@@ -56,6 +56,11 @@ build/triton/ready:
 	@build/triton/bin/pip install -q --disable-pip-version-check 'nvidia-pytriton==0.7.0' 'numpy<2' 'onnxruntime==1.32.0'
 	@build/triton/bin/python tests/peers/libpython.py || { apt-get update -q \
 		&& apt-get install -yq --no-install-recommends libpython$$(build/triton/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); } >/dev/null
+	@touch $@
+
+build/mlserver/ready:
+	@$(PYTHON) -m venv build/mlserver
+	@build/mlserver/bin/pip install -q --disable-pip-version-check 'mlserver==1.7.1' 'onnxruntime==1.32.0'
 	@touch $@
 
 .venv/bin/python:
