@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import dist, fsum, isfinite, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from echelon.adapters import Box3D, Boxes, InvalidInputError, Part
-from echelon.scorer.metrics.boxes import Detection, score_of
+from echelon.scorer.metrics.boxes import BoxDetection
+from echelon.scorer.metrics.detection import score_of
 from echelon.scorer.metrics.metric import expect
 
 if TYPE_CHECKING:
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
 LEAST_RECALL, LEAST_PRECISION = 0.1, 0.1
 """What nuScenes holds to be noise."""
+_Reach: TypeAlias = tuple[list[float], list[float]]
+"""The lowest and the highest corner."""
 
 
-class ScanNetAveragePrecision(Detection[Box3D]):
+class ScanNetAveragePrecision(BoxDetection[Box3D]):
     """The area under the curve of best precisions at a shared volume of half: Qi et al. 2019, for ScanNet.
 
     Boxes count as far as they reach along the axes, so that a turned one is as large as what encloses it.
@@ -31,13 +34,9 @@ class ScanNetAveragePrecision(Detection[Box3D]):
     def boxes(self, part: Part) -> Sequence[Box3D]:
         return cuboids(part)
 
-    def closeness(self, box: Box3D, wanted: Box3D) -> float:
-        (low, high), (wanted_low, wanted_high) = _reach(box), _reach(wanted)
-        sides = [min(a, b) - max(c, d) for a, b, c, d in zip(high, wanted_high, low, wanted_low, strict=True)]
-        if min(sides) <= 0:
-            return 0.0
-        shared = prod(sides)
-        return shared / (_volume(low, high) + _volume(wanted_low, wanted_high) - shared)
+    def closeness(self, found: Sequence[Box3D], objects: Sequence[Box3D]) -> Sequence[Sequence[float]]:
+        reaches = [_reach(wanted) for wanted in objects]
+        return [[_shared_volume(_reach(box), reach) for reach in reaches] for box in found]
 
     def area(self, precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
         import numpy as np
@@ -46,7 +45,7 @@ class ScanNetAveragePrecision(Detection[Box3D]):
         return fsum(best * np.diff(recall, prepend=0.0))
 
 
-class NuScenesAveragePrecision(Detection[Box3D]):
+class NuScenesAveragePrecision(BoxDetection[Box3D]):
     """Average precision by the distance of centres on the ground, within 0.5, 1, 2 and 4 m: Caesar et al. 2020.
 
     Recalls and precisions up to a tenth do not count. Metres and z upwards are assumed.
@@ -59,8 +58,8 @@ class NuScenesAveragePrecision(Detection[Box3D]):
     def boxes(self, part: Part) -> Sequence[Box3D]:
         return cuboids(part)
 
-    def closeness(self, box: Box3D, wanted: Box3D) -> float:
-        return -dist(box.center[:2], wanted.center[:2])
+    def closeness(self, found: Sequence[Box3D], objects: Sequence[Box3D]) -> Sequence[Sequence[float]]:
+        return [[-dist(box.center[:2], wanted.center[:2]) for wanted in objects] for box in found]
 
     def area(self, precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
         import numpy as np
@@ -82,9 +81,19 @@ def cuboids(part: Part) -> list[Box3D]:
     return found
 
 
-def _reach(box: Box3D) -> tuple[list[float], list[float]]:
+def _reach(box: Box3D) -> _Reach:
     corners = box.corners()
     return corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+
+
+def _shared_volume(one: _Reach, other: _Reach) -> float:
+    """What two boxes share, by what they fill together."""
+    (low, high), (other_low, other_high) = one, other
+    sides = [min(a, b) - max(c, d) for a, b, c, d in zip(high, other_high, low, other_low, strict=True)]
+    if min(sides) <= 0:
+        return 0.0
+    shared = prod(sides)
+    return shared / (_volume(low, high) + _volume(other_low, other_high) - shared)
 
 
 def _volume(low: list[float], high: list[float]) -> float:

@@ -9,8 +9,9 @@ from math import ceil, dist, fsum
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from echelon.adapters import Box, Box3D, Boxes, InvalidInputError, Kind, Part
-from echelon.scorer.metrics.boxes import intersection_over_union, rectangles, score_of
+from echelon.scorer.metrics.boxes import intersection_over_union, rectangles
 from echelon.scorer.metrics.cuboids import cuboids
+from echelon.scorer.metrics.detection import score_of
 from echelon.scorer.metrics.labels import label_code
 from echelon.scorer.metrics.metric import Metric, RatioMetric, Stats, expect, quotient, ratio, read_both
 

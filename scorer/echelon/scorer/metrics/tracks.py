@@ -6,7 +6,8 @@ from math import fsum
 
 from echelon.adapters import Box, Boxes, Kind, Part
 from echelon.scorer.errors import InvalidSuiteError
-from echelon.scorer.metrics.boxes import intersection_over_union, rectangles, score_of
+from echelon.scorer.metrics.boxes import intersection_over_union, rectangles
+from echelon.scorer.metrics.detection import score_of
 from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, expect, read_both
 
 THRESHOLDS = tuple(step / 20 for step in range(21))
