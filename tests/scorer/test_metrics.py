@@ -120,6 +120,32 @@ def triplets(random: np.random.Generator) -> Part:
     return Json(json.dumps([{"subject": str(label), "predicate": "on", "object": "b"} for label in chosen]))
 
 
+def instances(shape: Callable[[np.random.Generator], dict[str, object]]) -> Callable[[np.random.Generator], Part]:
+    def drawn(random: np.random.Generator) -> Part:
+        return Json(
+            json.dumps(
+                [
+                    {"category_id": int(random.integers(1, 3)), "score": random.integers(1, 4) / 4, **shape(random)}
+                    for _ in range(random.integers(0, 5))
+                ]
+            )
+        )
+
+    return drawn
+
+
+def segmentation(random: np.random.Generator) -> dict[str, object]:
+    lengths = np.diff(np.sort(random.integers(0, 21, 3)), prepend=0, append=20)
+    return {"segmentation": {"size": [4, 5], "counts": lengths.tolist()}}
+
+
+def keypoints(random: np.random.Generator) -> dict[str, object]:
+    return {"keypoints": random.choice([1.0, 2.0, 3.0], 51).tolist(), "area": 80.0}
+
+
+instance_masks, instance_keypoints = instances(segmentation), instances(keypoints)
+
+
 def tube(random: np.random.Generator) -> Part:
     frames = random.choice(6, random.integers(1, 6), replace=False)
     return Boxes(tuple(replace(box(random), frame_index=int(at)) for at in frames))
@@ -224,6 +250,12 @@ PARTS = {
     "accuracy_official": text,
     "amota": cuboid_tracks,
     "ap10": boxes,
+    "ap50_keypoints": instance_keypoints,
+    "ap50_masks": instance_masks,
+    "ap75_keypoints": instance_keypoints,
+    "ap75_masks": instance_masks,
+    "ap_coco_keypoints": instance_keypoints,
+    "ap_coco_masks": instance_masks,
     "ap75": boxes,
     "ap_coco": boxes,
     "bleu1_official": text,

@@ -51,6 +51,9 @@ def test_a_spelling_names_a_metric(spelling: str, name: str) -> None:
     ("spelling", "modality", "task", "name"),
     [
         ("AUC", "video", "Ball Tracking", "success_auc"),
+        ("AP50", "image", "Ship Detection", "ap50"),
+        ("AP50", "image", "Vehicle Instance Segmentation", "ap50_masks"),
+        ("AP50", "image", "Person Keypoint Detection", "ap50_keypoints"),
         ("AUC", "image", "Infection-map Generation", "auc"),
         ("F1", "language", "TriviaQA", "token_f1"),
         ("F1", "audio", "Speech Event Extraction", "span_f1"),

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
-from echelon.adapters import Kind, Mask, Part, Tensor, decode
+from echelon.adapters import InvalidInputError, Kind, Mask, Part, Tensor, decode
 from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.metrics.run_lengths import unpacked
 from echelon.scorer.suites.lines import (
     AudioLine,
     BoxesLine,
@@ -378,24 +379,10 @@ def _whole(value: Any) -> int:
 
 
 def _unpacked_counts(packed: str) -> tuple[int, ...]:
-    """COCO's packed run lengths: base 32 with a continuation bit, each from the third on a difference."""
-    counts: list[int] = []
-    value, shift = 0, 0
-    for letter in packed:
-        code = ord(letter) - 48
-        if not 0 <= code < 64:
-            raise InvalidSuiteError("the packed run lengths hold a letter that cannot stand there")
-        value |= (code & 31) << shift
-        shift += 5
-        if code & 32:
-            continue
-        if code & 16:
-            value -= 1 << shift
-        counts.append(value + counts[-2] if len(counts) > 2 else value)
-        value, shift = 0, 0
-    if shift:
-        raise InvalidSuiteError("the packed run lengths break off")
-    return tuple(counts)
+    try:
+        return tuple(unpacked(packed).tolist())
+    except InvalidInputError as error:
+        raise InvalidSuiteError(str(error)) from error
 
 
 def _array_of(path: Any, name: str) -> NDArray[np.generic]:

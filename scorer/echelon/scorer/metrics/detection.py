@@ -58,7 +58,7 @@ class Detection(Metric, Generic[FoundT]):
 
     @abstractmethod
     def closeness(self, found: Sequence[FoundT], objects: Sequence[FoundT]) -> Sequence[Sequence[float]]:
-        """For each detection, how close it is to each object; higher is closer."""
+        """For each detection, how close it is to each object; higher is closer. Neither is empty."""
 
     @abstractmethod
     def area(self, precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
@@ -152,7 +152,7 @@ class Detection(Metric, Generic[FoundT]):
     ) -> int:
         """The limits, of those that are open, within which one of these objects is hit; it is then no longer free."""
         hits = 0
-        for place in sorted(reversed(places), key=close.__getitem__, reverse=True):
+        for place in sorted(places, key=close.__getitem__)[::-1]:
             within = (1 << bisect_right(self.limits, close[place] + SLACK)) - 1
             if not within:
                 break

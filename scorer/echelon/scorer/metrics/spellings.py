@@ -99,6 +99,9 @@ IN_MODALITY: Mapping[tuple[str, str], str] = MappingProxyType(
 IN_TASK: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("Acc", "EEG-based Image Generation"): "accuracy_read",
+        ("AP50", "Pedestrian Instance Segmentation"): "ap50_masks",
+        ("AP50", "Person Keypoint Detection"): "ap50_keypoints",
+        ("AP50", "Vehicle Instance Segmentation"): "ap50_masks",
         ("CLIPScore", "Background-Consistency Text to Video Geneation"): "clip_consistency",
         ("F1 Score", "Multimodal Named Entity Recognition"): "span_f1",
         ("F1 Score", "Multimodal Relation Extraction"): "span_f1",
