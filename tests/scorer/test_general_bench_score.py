@@ -97,6 +97,13 @@ def task_called(metric: str, sheet: str) -> str:
 FLOW = task_called("EPE", "Video-Comprehension")
 TRACK = task_called("AUC", "Video-Comprehension")
 DENOISE = task_called("PSNR", "Image-Generation")
+SEGMENT = "Pedestrian Instance Segmentation"
+
+
+def masked(first: int, height: int, width: int) -> dict[str, Any]:
+    """An instance that fills one column, as COCO's annotations have it."""
+    counts = [height * first, height, height * (width - first - 1)]
+    return {"category_id": 1, "iscrowd": 0, "segmentation": {"size": [height, width], "counts": counts}}
 
 
 def items(closed: bool, made: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
@@ -201,7 +208,19 @@ def make_bench(root: Path, *, closed: bool = False) -> Path:
             },
         ),
     )
+    people = root / "image/comprehension" / SEGMENT
+    write(
+        people / "annotation.json",
+        items(
+            closed,
+            lambda n: {
+                "input": {"image": f"images/{n}.png", "prompt": "Outline each person."},
+                "output": {"annotations": [masked(at, 9, n + 3) for at in range(2)]},
+            },
+        ),
+    )
     for n in range(COUNT):
+        write(people / "images" / f"{n}.png", picture(n))
         write(accents / "audios" / f"{n}.wav", sound(n))
         write(denoise / "images" / f"{n}.png", picture(n))
         write(denoise / "images" / f"gold{n}.png", picture(n + 100))
@@ -241,6 +260,7 @@ PERFECT = {
     "nlp-history-question-answering": 1.0,
     "audio-comprehension-accent-classification": 1.0,
     "3d-generation-3d-point-cloud-completion": 0.0,
+    "image-comprehension-pedestrian-instance-segmentation": 1.0,
 }
 
 
@@ -250,7 +270,7 @@ def test_a_run_is_scored_and_what_is_submitted_of_it_scores_the_same(
     ran = echelon("run", bench, "--model", f"{controls}/oracle", "--json", "--quiet")
     assert ran.code == 0, ran.err
     tasks = ran.tasks
-    assert len(tasks) == 9
+    assert len(tasks) == 10
     assert {task["not_computed"] for task in tasks.values()} == {None}
     assert {name: tasks[name]["score"] for name in PERFECT} == PERFECT
     assert all(task["mark"] != "below" and task["score"] is not None for task in tasks.values())
@@ -427,10 +447,53 @@ def test_the_official_profile_measures_as_the_official_evaluator_does(bench: Pat
     )
 
 
+def test_the_official_profile_measures_videos_as_the_predictors_do(bench: Path, echelon: Echelon) -> None:
+    predict(bench, f"video/comprehension/{TRACK}", answers(*([[n, 1, 4, 4], [50, 1, 4, 4]] for n in range(COUNT))))
+    predict(bench, f"video/comprehension/{FLOW}", answers(*(f"flows/{n}.flo" for n in range(COUNT))))
+    predict(bench, f"image/comprehension/{SEGMENT}", answers(*[[]] * COUNT))
+    official = echelon("score", bench, "--profile", "official", "--json")
+    tasks = {task["title"]: task for task in official.tasks.values()}
+    # The first box is right and the second hits nothing: half the overlap, and half of the boxes on either side.
+    assert tasks[TRACK]["metric"].startswith("j_and_f_official")
+    assert tasks[TRACK]["score"] == pytest.approx(COUNT / 2 / (COUNT + 1e-4))
+    assert tasks[TRACK]["sota"] is None
+    assert tasks[FLOW]["metric"].startswith("epe_official")
+    assert (tasks[FLOW]["score"], tasks[FLOW]["sota"] is None) == (0, False)
+    assert "no official evaluator" in tasks[SEGMENT]["not_computed"]
+    messages = [each["message"] for each in json.loads(official.out)["findings"]]
+    assert any(f"{TRACK}: the official evaluator computes J&F" in each for each in messages)
+
+
+def test_predicted_instances_may_be_json_or_its_text(bench: Path, echelon: Echelon) -> None:
+    folder = f"image/comprehension/{SEGMENT}"
+    found = [[{**masked(at, 9, n + 3), "score": 0.5 + at / 10} for at in range(2)] for n in range(COUNT)]
+    for said in (found, [json.dumps(each) for each in found]):
+        predict(bench, folder, answers(*said))
+        (task,) = (each for each in echelon("score", bench, "--json").tasks.values() if each["title"] == SEGMENT)
+        assert (task["score"], task["counts"]) == (1.0, {"answered": COUNT})
+    predict(bench, folder, answers("nobody", "[oops", *found[2:]))
+    scored = echelon("score", bench, "--json")
+    (task,) = (each for each in scored.tasks.values() if each["title"] == SEGMENT)
+    assert task["counts"] == {"answered": COUNT - 2, "invalid": 2}
+    assert 0 < task["score"] < 1
+
+
+def test_annotations_of_instances_in_another_form_leave_one_task_without_a_score(bench: Path, echelon: Echelon) -> None:
+    item = {"id": 0, "input": {"image": "images/0.png", "prompt": "?"}, "output": {"people": [[0, 0, 1, 1]]}}
+    write(bench / "image/comprehension" / SEGMENT / "annotation.json", [item])
+    predict(bench, "nlp/Commonsense-Reasoning", answers(*RIGHT))
+    scored = echelon("score", bench, "--json")
+    assert scored.code == 0
+    (task,) = (each for each in scored.tasks.values() if each["title"] == SEGMENT)
+    assert (
+        "1 of 1 items cannot be read: item 0: this is no list of instances as COCO writes them" in task["not_computed"]
+    )
+
+
 def test_text_says_what_json_says(bench: Path, echelon: Echelon) -> None:
     predict(bench, "nlp/Commonsense-Reasoning", answers(*RIGHT)[:5])
     scored = echelon("score", bench, "--name", "mine")
-    assert "without samples here, 0 in every level: 690 of 699 tasks" in scored.out
+    assert "without samples here, 0 in every level: 689 of 699 tasks" in scored.out
     assert "item 5: has no prediction and counts as wholly wrong" in scored.out
     assert "mine, unverified" in scored.out
 
@@ -464,12 +527,12 @@ def test_a_run_of_another_suite_is_not_exported(tmp_path: Path, controls: str, e
 
 def test_a_suite_can_be_shown_and_checked(bench: Path, echelon: Echelon) -> None:
     shown = echelon("suites", "show", bench)
-    assert "690 tasks not computed, absent: not in the folder" in shown.out
+    assert "689 tasks not computed, absent: not in the folder" in shown.out
     assert "nlp-commonsense-reasoning" in shown.out
     assert len(json.loads(echelon("suites", "show", bench, "--json").out)["tasks"]) == 699
     checked = echelon("suites", "validate", bench)
     assert checked.code == 0, checked.out
-    assert "is in order: 9 tasks, 54 samples" in checked.out
+    assert "is in order: 10 tasks, 60 samples" in checked.out
     write(bench / "audio/comprehension/AccentClassification/audios/3.wav", b"no sound")
     broken = echelon("suites", "validate", bench)
     assert broken.code == 1

@@ -196,6 +196,7 @@ def test_cider_weighs_words_by_how_rare_they_are() -> None:
         ("accuracy_contains_official", "hotdog", "dog", 1),
         ("accuracy_contains_official", "YES, it is", "yes", 1),
         ("accuracy_contains_official", "DOG", "dog", 0),
+        ("accuracy_contains_official", "SNOW", " snow ", 1),
         ("token_f1", "a cat", "the cat", 1),
         ("token_f1", "", "the", 1),
         ("token_f1", "cat cat", "cat", 2 / 3),

@@ -73,6 +73,7 @@ MAPS_2025: Mapping[str, Map] = {
     "cider": lambda x: x,  # can exceed 1
     "cider_speech": lambda x: x,
     "epe": _falling(1),
+    "epe_official": _falling(1),
     "fad": _falling(10),
     "fid": _falling(25),
     "fvd": _falling(100),

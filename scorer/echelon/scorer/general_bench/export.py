@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echelon.adapters import Audio, Boxes, Choice, Image, Mask, Number, Part, PointCloud, Tensor, Text, Video
+from echelon.adapters import Audio, Boxes, Choice, Image, Json, Mask, Number, Part, PointCloud, Tensor, Text, Video
 from echelon.adapters.content import Box
 from echelon.adapters.errors import ConfigurationError
 from echelon.scorer.errors import InvalidSuiteError
@@ -135,6 +135,8 @@ class _Writer:
                 return "<p>".join(scored.label for scored in part.labels)
             case Boxes():
                 return _boxes(part)
+            case Json():
+                return json.loads(part.value)
             case _:
                 return self._file(index, part)
 

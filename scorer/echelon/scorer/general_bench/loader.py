@@ -26,10 +26,12 @@ from echelon.scorer.general_bench.references import reading_lines, reference_lin
 from echelon.scorer.general_bench.settings import SETTINGS, read_ids, read_settings
 from echelon.scorer.general_bench.task_media import TaskMedia
 from echelon.scorer.general_bench.values import Line
+from echelon.scorer.metrics.metric import InvalidAnswer
+from echelon.scorer.metrics.registry import metric
 from echelon.scorer.results import Sota
 from echelon.scorer.suites.digests import cluster_of
 from echelon.scorer.suites.instructions import Instruction
-from echelon.scorer.suites.lines import TextLine
+from echelon.scorer.suites.lines import JsonLine, TextLine
 from echelon.scorer.suites.sources import default_cache
 from echelon.scorer.suites.suite import Sample, SuiteInfo, Task
 
@@ -258,7 +260,7 @@ class GeneralBench:
         labels = labels_of(entry, form, items.values(), self._settings.labels.get(present.folder.name, ()))
         reading = reading_of(entry, labels)
         if self.official:
-            form, reading = official.form_of(form, document), official.reading_of(entry, document)
+            form, reading = official.form_of(form, entry, document), official.reading_of(entry, document)
         return _Scanned(task_of(entry, form, reading, labels), form, reading)
 
     def _meant(self, path: Path, task: str, items: dict[str, Item]) -> dict[str, Item]:
@@ -302,7 +304,21 @@ def _unscored(scanned: _Scanned, items: Mapping[str, Item], media: TaskMedia) ->
         return CLOSED
     if without:
         return f"{without} of {len(items)} items have no reference"
-    return _faults(items, lambda item: scanned.references(item, media))
+    return _faults(items, lambda item: _check_references(scanned, item, media))
+
+
+def _check_references(scanned: _Scanned, item: Item, media: TaskMedia) -> None:
+    lines = scanned.references(item, media)
+    if not all(isinstance(line, JsonLine) for line in lines):
+        return
+    # JSON may hold anything: whether the metric can take it, it has to say itself.
+    parts = tuple(line.read(media) for line in lines)
+    measured = metric(scanned.task.metric, scanned.task.worst, scanned.task.labels)
+    for part in parts:
+        try:
+            measured.sample(part, parts)
+        except InvalidAnswer as error:
+            raise InvalidSuiteError(str(error)) from error
 
 
 def _faults(items: Mapping[str, Item], read: Callable[[Item], object]) -> str:

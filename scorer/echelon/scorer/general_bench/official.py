@@ -1,7 +1,7 @@
-"""What the official evaluator of language tasks does: it chooses a metric by the annotation's type, not by the sheet.
+"""What the official evaluators do: that of language chooses a metric by the annotation's type, not by the sheet.
 
-Read off processors/nlp_processor.py of the official repository at 420b8eb. For other modalities there is no evaluator
-that runs.
+Read off processors/nlp_processor.py and the video predictors of the official repository at 420b8eb. The latter ask a
+model and measure in one go; of them the measuring alone is here. For other tasks there is no evaluator that runs.
 """
 
 from __future__ import annotations
@@ -65,35 +65,56 @@ _BY_TYPE: Mapping[str, Chosen] = MappingProxyType(
         for type_ in types
     }
 )
+_OF_VIDEOS: Mapping[str, Chosen] = MappingProxyType(
+    {
+        "ACC": _ACC,
+        "AUC": Chosen("J&F", "j_and_f_official"),
+        "Acc": Chosen("Acc", "accuracy_contains_official"),
+        "BLEU-1": Chosen("BLEU-1", "bleu1"),
+        "EPE": Chosen("EPE", "epe_official"),
+        "PSNR": Chosen("PSNR", "psnr_video_official"),
+        "Structure measure": Chosen("Structure measure", "s_measure_official"),
+        "absRel": Chosen("absRel", "abs_rel_official"),
+        "mIoU": Chosen("mIoU", "miou_video_official"),
+        "m_vIoU": Chosen("m_vIoU", "m_viou"),
+    }
+)
+"""By the sheet's spelling: which task is measured how is told by lists of names, which come to the same."""
 
 
-def chosen(document: Document) -> Chosen:
-    """The metric that the official evaluator takes for a document; whatever it does not know is a question."""
-    return _BY_TYPE.get(key(document.said("type")), _F1)
+def chosen(entry: Entry, document: Document) -> Chosen | None:
+    """The metric that the official evaluator takes, None where there is none that runs.
+
+    In language, whatever it does not know is a question.
+    """
+    if entry.modality is Modality.VIDEO:
+        return _OF_VIDEOS.get(entry.metric)
+    return _BY_TYPE.get(key(document.said("type")), _F1) if entry.modality is Modality.LANGUAGE else None
 
 
-def form_of(form: Form, document: Document) -> Form:
+def form_of(form: Form, entry: Entry, document: Document) -> Form:
     """A form whose references are those that the official evaluator compares."""
+    if entry.modality is not Modality.LANGUAGE:
+        return form
     return replace(form, answers=lambda item: [_reference_text(each, document) for each in form.answers(item)])
 
 
 def reading_of(entry: Entry, document: Document) -> mapping.Reading:
     """How the official evaluator measures a document's task."""
-    if entry.modality is not Modality.LANGUAGE:
+    found = chosen(entry, document)
+    if found is None:
         return replace(mapping.reading_of(entry), problem=UNAVAILABLE)
-    return mapping.reading_of(entry, name=chosen(document).metric)
+    return mapping.reading_of(entry, name=found.metric)
 
 
 def conversion_fault(entry: Entry, document: Document) -> str:
     """That the official evaluator computes another metric than the sheet asks for, empty where it does not."""
-    if entry.modality is not Modality.LANGUAGE:
-        return ""
-    spelling = chosen(document).spelling
-    if alike(spelling, entry.metric):
+    found = chosen(entry, document)
+    if found is None or alike(found.spelling, entry.metric):
         return ""
     return (
-        f"{entry.task}: the official evaluator computes {spelling} for annotations of type {document.said('type')!r}, "
-        f"the sheet asks for {entry.metric}; officially the row stays empty"
+        f"{entry.task}: the official evaluator computes {found.spelling} for annotations of type "
+        f"{document.said('type')!r}, the sheet asks for {entry.metric}; officially the row stays empty"
     )
 
 

@@ -305,6 +305,12 @@ def _tensor(value: Any, finder: Finder) -> Line:
 
 
 def _json(value: Any, finder: Finder) -> Line:
+    """Any value; a text that holds a list or a mapping is that, since the documented predictions are texts."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            return JsonLine(value=msgspec.json.decode(value, type=msgspec.Raw))
+        except (msgspec.MsgspecError, RecursionError):
+            pass
     return JsonLine(value=msgspec.Raw(msgspec.json.encode(value)))
 
 

@@ -72,6 +72,10 @@ class Detection(Metric, Generic[FoundT]):
         """Whether an excused object is many in one, so that any number of detections may hit it."""
         return False
 
+    def tried(self, close: Sequence[float], places: Sequence[int]) -> Sequence[int]:
+        """Which of these objects a detection tries to hit, in turn, by how close it is to each."""
+        return sorted(places, key=close.__getitem__, reverse=True)
+
     def compare(self, prediction: Part, reference: Part) -> Stats:
         return self._stats(*read_both(self.groups, prediction, reference))
 
@@ -134,7 +138,7 @@ class Detection(Metric, Generic[FoundT]):
     def _hits(self, found: Sequence[FoundT], objects: Sequence[FoundT]) -> Iterator[int]:
         """For each detection, best first, the limits within which it hits the closest object still free there.
 
-        Excused objects come after all others. Of objects that are equally close the last one is hit, as in COCO's code.
+        Excused objects come after all others.
         """
         excused = [place for place, each in enumerate(objects) if self.is_excused(each)]
         due = [place for place in range(len(objects)) if place not in excused] if excused else range(len(objects))
@@ -152,7 +156,7 @@ class Detection(Metric, Generic[FoundT]):
     ) -> int:
         """The limits, of those that are open, within which one of these objects is hit; it is then no longer free."""
         hits = 0
-        for place in sorted(places, key=close.__getitem__)[::-1]:
+        for place in self.tried(close, places):
             within = (1 << bisect_right(self.limits, close[place] + SLACK)) - 1
             if not within:
                 break
@@ -165,6 +169,10 @@ class Detection(Metric, Generic[FoundT]):
 
 class CocoDetection(Detection[FoundT]):
     """COCO's average precision: Lin et al. 2014, arXiv 1405.0312."""
+
+    def tried(self, close: Sequence[float], places: Sequence[int]) -> Sequence[int]:
+        """The closest first, and of objects that are equally close the last, as in COCO's code."""
+        return sorted(places, key=close.__getitem__)[::-1]
 
     def area(self, precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
         """The mean, over 101 recalls, of the best precision at that recall or above."""

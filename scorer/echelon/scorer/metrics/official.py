@@ -28,18 +28,26 @@ class OfficialAccuracy(MeanMetric):
 
 
 class OfficialContainment(MeanMetric):
-    """Share of the answers in which the reference's letters occur anywhere; only yes and no ignore case."""
+    """Share of the answers in which the reference's letters occur anywhere.
+
+    Case does not matter from the first reference on in which "yes" or "no" occurs, be it in "snow".
+    """
 
     name = "accuracy_contains_official"
-    variant = "@1;match=contained-letters;case=yes-no"
+    variant = "@1;match=contained-letters;strip=spaces;case=ignored-from-yes-or-no"
     kind = Kind.TEXT
     all_or_nothing = True
 
+    def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
+        given, hit = _said(prediction), False
+        for said in map(_said, references):
+            folds = "yes" in said.lower() or "no" in said.lower()
+            given, wanted = (given.lower(), said.lower()) if folds else (given, said)
+            hit |= wanted.strip() in given.strip()
+        return float(hit), 1.0
+
     def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = _said(prediction), _said(reference)
-        if wanted.lower() in ("yes", "no"):
-            given, wanted = given.lower(), wanted.lower()
-        return float(wanted in given)
+        return self.sample(prediction, [reference])[0]
 
 
 class OfficialTokenF1(MeanMetric):

@@ -27,7 +27,7 @@ class SuccessAuc(MeanMetric):
     range = (0.0, LAST / len(THRESHOLDS))
 
     def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = _read(prediction, reference)
+        given, wanted = read_tubes(prediction, reference)
         overlaps = [intersection_over_union(given[at], box) if at in given else 0.0 for at, box in wanted.items()]
         return fsum(sum(overlap > threshold for threshold in THRESHOLDS) for overlap in overlaps) / (
             len(THRESHOLDS) * len(overlaps)
@@ -45,12 +45,13 @@ class MeanVideoIoU(MeanMetric):
     kind = Kind.BOXES
 
     def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = _read(prediction, reference)
+        given, wanted = read_tubes(prediction, reference)
         shared = fsum(intersection_over_union(given[at], wanted[at]) for at in given.keys() & wanted.keys())
         return shared / len(given.keys() | wanted.keys())
 
 
-def _read(prediction: Part, reference: Part) -> tuple[dict[int, Box], dict[int, Box]]:
+def read_tubes(prediction: Part, reference: Part) -> tuple[dict[int, Box], dict[int, Box]]:
+    """The box of each frame on both sides; in a video that can be measured, the reference has at least one."""
     given, wanted = read_both(_tube, prediction, reference)
     space, expected = (expect(part, Boxes).space for part in (prediction, reference))
     if space != expected:
