@@ -197,24 +197,31 @@ def test_only_the_best_scored_instances_of_an_image_count(suffix: str, most: int
 @given(st.lists(st.integers(0, 2**PIXELS - 1), min_size=1, max_size=5))
 def test_run_lengths_are_read_measured_and_compared_as_pycocotools_does(masks: list[int]) -> None:
     packed = [encoded(mask) for mask in masks]
-    edges = [edges_of(mask["counts"], HEIGHT, WIDTH) for mask in packed]
+    edges = [edges_of(lengths, HEIGHT, WIDTH) for lengths in unpacked([mask["counts"] for mask in packed])]
     assert [pixel_count(each) for each in edges] == coco_masks.area(packed).tolist()
     pixels = np.array([[mask >> at & 1 for at in range(PIXELS)] for mask in masks], np.float64)
     assert (shared_pixels(edges, edges) == pixels @ pixels.T).all()
 
 
-@given(st.lists(st.integers(0, 2**20), min_size=1, max_size=40))
-def test_packed_run_lengths_are_unpacked_as_pycocotools_packs_them(counts: list[int]) -> None:
-    assume(sum(counts))
-    packed = coco_masks.frPyObjects({"size": [1, sum(counts)], "counts": counts}, 1, sum(counts))["counts"]
-    assert unpacked(packed.decode()).tolist() == counts
+@given(st.lists(st.lists(st.integers(0, 2**20), min_size=1, max_size=12).filter(any), max_size=4))
+def test_packed_run_lengths_are_unpacked_as_pycocotools_packs_them(masks: list[list[int]]) -> None:
+    packed = [
+        coco_masks.frPyObjects({"size": [1, sum(counts)], "counts": counts}, 1, sum(counts))["counts"].decode()
+        for counts in masks
+    ]
+    assert [lengths.tolist() for lengths in unpacked(packed)] == masks
 
 
 @given(st.lists(st.integers(0, 3), max_size=12))
 def test_empty_runs_are_no_edges(counts: list[int]) -> None:
-    edges = edges_of(counts, 1, max(1, sum(counts))) if sum(counts) else edges_of([1], 1, 1)
+    edges = edges_of(np.array(counts, np.int64), 1, sum(counts))
     assert (np.diff(edges) > 0).all()
     assert pixel_count(edges) == sum(counts[1::2])
+
+
+def test_no_texts_and_empty_texts_hold_no_run_lengths() -> None:
+    assert unpacked([]) == []
+    assert [lengths.tolist() for lengths in unpacked(["", "52", ""])] == [[], [5, 2], []]
 
 
 def instance(**fields: Any) -> dict[str, Any]:

@@ -386,7 +386,7 @@ def _whole(value: Any) -> int:
 
 def _unpacked_counts(packed: str) -> tuple[int, ...]:
     try:
-        return tuple(unpacked(packed).tolist())
+        return tuple(unpacked([packed])[0].tolist())
     except InvalidInputError as error:
         raise InvalidSuiteError(str(error)) from error
 

@@ -8,7 +8,7 @@ be left out; `score`; and `segmentation`, {"size": [height, width], "counts": ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
@@ -18,7 +18,7 @@ from echelon.adapters import InvalidInputError, Json, Kind, Part
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.metrics.detection import COCO_LIMITS, CocoDetection, Group
 from echelon.scorer.metrics.metric import InvalidAnswer, expect
-from echelon.scorer.metrics.run_lengths import edges_of, pixel_count, shared_pixels
+from echelon.scorer.metrics.run_lengths import edges_of, pixel_count, shared_pixels, unpacked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,13 +80,6 @@ class MaskInstance:
     edges: Edges
     area: float
 
-    @classmethod
-    def of(cls, line: MaskLine) -> MaskInstance:
-        """The instance of a line; InvalidInputError where its run lengths are none."""
-        size = line.segmentation.size
-        edges = edges_of(line.segmentation.counts, *size)
-        return cls(line.score, bool(line.iscrowd), size, edges, pixel_count(edges))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeypointsInstance:
@@ -99,14 +92,6 @@ class KeypointsInstance:
     area: float | None
     box: tuple[float, ...] | None
 
-    @classmethod
-    def of(cls, line: KeypointsLine) -> KeypointsInstance:
-        """The instance of a line."""
-        import numpy as np
-
-        numbers = np.array(line.keypoints).reshape(-1, 3)
-        return cls(line.score, bool(line.iscrowd), numbers[:, :2], numbers[:, 2] > 0, line.area, line.bbox)
-
 
 LineT = TypeVar("LineT", bound=Line)
 InstanceT = TypeVar("InstanceT")
@@ -118,7 +103,8 @@ class MaskAveragePrecision(CocoDetection[MaskInstance]):
     kind = Kind.JSON
 
     def groups(self, part: Part) -> Mapping[Group, Sequence[MaskInstance]]:
-        return _grouped(part, MaskLine, MaskInstance.of)
+        lines = _lines(part, MaskLine)
+        return _grouped(lines, _masks(lines))
 
     def is_excused(self, wanted: MaskInstance) -> bool:
         return wanted.is_crowd
@@ -174,7 +160,8 @@ class KeypointsAveragePrecision(CocoDetection[KeypointsInstance]):
     most = 20
 
     def groups(self, part: Part) -> Mapping[Group, Sequence[KeypointsInstance]]:
-        return _grouped(part, KeypointsLine, KeypointsInstance.of)
+        lines = _lines(part, KeypointsLine)
+        return _grouped(lines, _keypoints(lines))
 
     def is_excused(self, wanted: KeypointsInstance) -> bool:
         return wanted.is_crowd or not wanted.known.any()
@@ -214,16 +201,41 @@ class CocoKeypointsAveragePrecision(KeypointsAveragePrecision):
     limits = COCO_LIMITS
 
 
-def _grouped(part: Part, form: type[LineT], read: Callable[[LineT], InstanceT]) -> dict[Group, list[InstanceT]]:
-    """The part's instances by category; InvalidInputError where it does not hold any in that form."""
+def _lines(part: Part, form: type[LineT]) -> list[LineT]:
+    """The part's instances; InvalidInputError where it does not hold any in that form."""
     try:
         lines: list[LineT] = msgspec.json.decode(expect(part, Json).value, type=list[form])  # type: ignore[valid-type]  # a variable
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidInputError(f"this is no list of instances as COCO writes them: {error}") from error
+    return lines
+
+
+def _grouped(lines: Sequence[Line], instances: Iterable[InstanceT]) -> dict[Group, list[InstanceT]]:
+    """The instances of these lines by category."""
     groups: dict[Group, list[InstanceT]] = {}
-    for line in lines:
-        groups.setdefault((0, str(line.category_id)), []).append(read(line))
+    for line, instance in zip(lines, instances, strict=True):
+        groups.setdefault((0, str(line.category_id)), []).append(instance)
     return groups
+
+
+def _masks(lines: Sequence[MaskLine]) -> Iterator[MaskInstance]:
+    """The masks of these lines; InvalidInputError where run lengths are none."""
+    import numpy as np
+
+    masks = [line.segmentation for line in lines]
+    packed = iter(unpacked([mask.counts for mask in masks if isinstance(mask.counts, str)]))
+    for line, mask in zip(lines, masks, strict=True):
+        lengths = next(packed) if isinstance(mask.counts, str) else np.array(mask.counts, np.int64)
+        edges = edges_of(lengths, *mask.size)
+        yield MaskInstance(line.score, bool(line.iscrowd), mask.size, edges, pixel_count(edges))
+
+
+def _keypoints(lines: Sequence[KeypointsLine]) -> Iterator[KeypointsInstance]:
+    import numpy as np
+
+    numbers = np.array([line.keypoints for line in lines]).reshape(-1, len(TOLERANCES), 3)
+    for line, places, known in zip(lines, numbers[..., :2], numbers[..., 2] > 0, strict=True):
+        yield KeypointsInstance(line.score, bool(line.iscrowd), places, known, line.area, line.bbox)
 
 
 def _check_sizes(found: Sequence[MaskInstance], objects: Sequence[MaskInstance]) -> None:

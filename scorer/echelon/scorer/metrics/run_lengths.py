@@ -21,43 +21,44 @@ LONGEST = 7
 """Letters of a packed number, enough for any mask."""
 
 
-def unpacked(packed: str) -> NDArray[np.int64]:
-    """The run lengths that COCO packs into text; InvalidInputError where it is no such text.
+def unpacked(packed: Sequence[str]) -> list[NDArray[np.int64]]:
+    """The run lengths that COCO packs into text, of each text; InvalidInputError where one is no such text.
 
-    Each number is in base 32, lowest digit first, with a bit that says whether another digit follows; from the fourth
-    on it is the difference from the last but one.
+    A number is in base 32, lowest digit first, with a bit that says whether another digit follows; from the fourth on
+    it is the difference from the last but one. All texts are read at once, for numpy costs by the call.
     """
     import numpy as np
 
-    codes = np.frombuffer(packed.encode(errors="surrogatepass"), np.uint8).astype(np.int64) - ord("0")
+    texts = [text.encode(errors="surrogatepass") for text in packed]
+    codes = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64) - ord("0")
     if ((codes < 0) | (codes > 63)).any():
         raise InvalidInputError("the packed run lengths hold a letter that cannot stand there")
-    if not codes.size:
-        return codes
-    if codes[-1] & 32:
+    ends = np.flatnonzero(codes & 32 == 0) + 1
+    counts = np.diff(np.searchsorted(ends, np.cumsum([0, *map(len, texts)]), side="right"))
+    if any(text and text[-1] - ord("0") & 32 for text in texts):
         raise InvalidInputError("the packed run lengths break off")
-    ends = np.flatnonzero(codes & 32 == 0)
-    starts = np.append(0, ends[:-1] + 1)
-    digits = ends - starts + 1
+    if not ends.size:
+        return [codes] * len(texts)
+    digits = np.diff(ends, prepend=0)
     if digits.max() > LONGEST:
         raise InvalidInputError(f"a packed run length has {digits.max()} letters, {LONGEST} are enough for any")
-    shifts = 5 * (np.arange(codes.size) - np.repeat(starts, digits))
-    numbers = np.add.reduceat((codes & 31) << shifts, starts)
-    numbers -= np.where(codes[ends] & 16, 1 << 5 * digits, 0)
-    for first in (1, 2):
-        numbers[first::2] = numbers[first::2].cumsum()
-    return numbers
+    starts = ends - digits
+    numbers = np.add.reduceat((codes & 31) << 5 * (np.arange(codes.size) - np.repeat(starts, digits)), starts)
+    numbers -= np.where(codes[ends - 1] & 16, 1 << 5 * digits, 0)
+    places = _places(counts)
+    for chosen, many in ((places % 2 == 1, counts // 2), ((places % 2 == 0) & (places > 0), (counts - 1) // 2)):
+        numbers[chosen] = _sums_within(numbers[chosen], np.maximum(0, many))
+    return np.split(numbers, counts.cumsum()[:-1])
 
 
-def edges_of(counts: str | Sequence[int], height: int, width: int) -> Edges:
-    """The edges of a mask; InvalidInputError unless the run lengths, plain or packed, are those of one of this size."""
+def edges_of(lengths: NDArray[np.int64], height: int, width: int) -> Edges:
+    """The edges of a mask; InvalidInputError unless the run lengths are those of one of this size."""
     import numpy as np
 
-    lengths = unpacked(counts) if isinstance(counts, str) else np.array(counts, np.int64)
     whole = height * width
     if lengths.min(initial=0) < 0 or lengths.max(initial=0) > whole or lengths.sum() != whole:
         raise InvalidInputError(f"the run lengths do not fill {height} x {width} pixels")
-    edges: Edges = lengths.cumsum()[: len(lengths) // 2 * 2].astype(np.float64)
+    edges: Edges = lengths.cumsum(dtype=np.float64)[: len(lengths) // 2 * 2]
     if lengths[1:].all():
         return edges
     # Where a run is empty two edges meet, and are none.
@@ -86,3 +87,20 @@ def shared_pixels(masks: Sequence[Edges], others: Sequence[Edges]) -> NDArray[np
             runs = np.append(0.0, (so_far[1::2] - so_far[::2]).cumsum())
             shared[:, place] = np.diff(runs[bounds])
     return shared
+
+
+def _places(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, 2 ... as often as each count says, from 0 again for each."""
+    import numpy as np
+
+    places: NDArray[np.int64] = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    return places
+
+
+def _sums_within(values: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sums so far, from 0 again after each so many values."""
+    import numpy as np
+
+    sums = np.append(0, values.cumsum())
+    within: NDArray[np.int64] = sums[1:] - np.repeat(sums[counts.cumsum() - counts], counts)
+    return within
