@@ -98,7 +98,10 @@ InstanceT = TypeVar("InstanceT")
 
 
 class MaskAveragePrecision(CocoDetection[MaskInstance]):
-    """COCO's average precision of masks, which overlap by shared pixels; of a crowd a mask need only be a part."""
+    """COCO's average precision of masks, which overlap by shared pixels; of a crowd a mask need only be a part.
+
+    0 to 1, up; the worst is 0. Lin et al. 2014, arXiv 1405.0312.
+    """
 
     kind = Kind.JSON
 
@@ -153,7 +156,7 @@ class KeypointsAveragePrecision(CocoDetection[KeypointsInstance]):
 
     That is the mean over the known keypoints of exp(-distance^2 / (2 area (2 tolerance)^2)). An object without known
     keypoints is excused; there, distances are those from its box doubled to each side. The formula, like the tolerances
-    of 17 keypoints, is that of COCO's code; Ronchi and Perona 2017, arXiv 1707.05388.
+    of 17 keypoints, is that of COCO's code; Ronchi and Perona 2017, arXiv 1707.05388. 0 to 1, up; the worst is 0.
     """
 
     kind = Kind.JSON
