@@ -92,7 +92,7 @@ def serving(vendor: None) -> Callable[..., Any]:
         if models is None:
             models = [{"name": "parrot", "adapter": "acme", "max_batch_size": 16}]
         values = {"models": models, "listener": {"listen": "127.0.0.1:0", "drain_s": 5.0, **listener}}
-        server = Server(load(ServerConfig, values), Registry.installed(), trust=True)
+        server = Server(load(ServerConfig, values), Registry.installed(), trust=("acme-models",))
         await server.start()
         try:
             if loads:
@@ -110,7 +110,7 @@ def processes(vendor: None) -> Iterator[Callable[..., Any]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str, listen: str = "127.0.0.1:0") -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-m", "echelon.cli", "serve", "--listen", listen, "--trust", *options]
+        command = [sys.executable, "-m", "echelon.cli", "serve", "--listen", listen, "--trust", "acme-models", *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout is not None

@@ -61,7 +61,11 @@ def _opened(adapter: Any) -> Opened:
 
 def run(adapter: Any, requests: Sequence[Request]) -> Sequence[Returned]:
     """What a batch adapter returns for `requests` of one call; OutputInvalidError unless that is one item for each."""
-    returned: Any = getattr(adapter, requests[0].call)(requests)
+    return counted(getattr(adapter, requests[0].call)(requests), requests)
+
+
+def counted(returned: Any, requests: Sequence[Request]) -> Sequence[Returned]:
+    """`returned`, if it has one item for each request, else OutputInvalidError."""
     if not isinstance(returned, Sequence) or len(returned) != len(requests):
         got = f"{len(returned)} outcomes" if isinstance(returned, Sequence) else type(returned).__name__
         raise OutputInvalidError(f"the adapter returned {got} for {len(requests)} requests")

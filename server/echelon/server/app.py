@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from echelon.adapters.registry import Registry
 from echelon.rpc.listener import Listener
@@ -18,9 +18,10 @@ from echelon.v1 import model_service_pb2_grpc as pb_grpc
 class Server:
     """Serves models from `start` to `stop`."""
 
-    def __init__(self, config: ServerConfig, registry: Registry, *, trust: bool = False) -> None:
+    def __init__(self, config: ServerConfig, registry: Registry, *, trust: Collection[str] = ()) -> None:
+        """The adapters of the distributions named in `trust` run in this process, beside Echelon's own."""
         self.listener = Listener(config.listener)
-        self.models = Models(config.models, registry, trust=trust)
+        self.models = Models(config.models, registry, trust=trust, message_bytes=config.listener.limits.message_bytes)
         calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits)
         self._servicer = ModelServicer(self.models, calls, self.listener.guard)
         self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, self._servicer)

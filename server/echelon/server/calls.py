@@ -72,7 +72,7 @@ class Calls:
             request = self._request(Call.GENERATE, message, remaining_s)
             async with asyncio.timeout(request.remaining_s()):
                 model = self._models.get(message.model)
-                parts = model.stream(request)
+                parts = await model.stream(request)
                 if parts is None:
                     asking = self._ask_once(request, message, peer) if request.id else self._ask(request, message.model)
                     for event in events(await asking):

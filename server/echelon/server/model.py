@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -12,29 +13,21 @@ from typing import Any
 
 import structlog
 
-from echelon.adapters import (
-    AsyncAdapter,
-    BatchAdapter,
-    Call,
-    Card,
-    EchelonError,
-    Outcome,
-    Part,
-    Request,
-    Returned,
-    UnsupportedError,
-)
-from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, ModelNotReadyError, OutputInvalidError
-from echelon.adapters.settings import load
+from echelon.adapters import Call, Card, EchelonError, Part, Request, UnsupportedError
+from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, ModelNotReadyError
 from echelon.server.batcher import Batcher, Done
 from echelon.server.config import ModelConfig
+from echelon.server.hosts.host import Host
 from echelon.server.measure import best_batch_size, warm_up
 from echelon.server.threads import in_thread
 from echelon.wire.cards import card_to_proto
 from echelon.wire.rules import check
 
+OnState = Callable[[str, bool], Awaitable[None]]
+"""Told a model's name, and whether it can answer."""
+
 CLOSE_S = 10.0
-"""How long a model may take to close."""
+"""How long a model may take to let its calls finish, and then to close."""
 
 
 class ModelState(StrEnum):
@@ -47,52 +40,60 @@ class ModelState(StrEnum):
 
 
 class ServedModel:
-    """Loads an adapter, asks it, and closes it."""
+    """Opens an adapter in its host, asks it, and closes it."""
 
-    def __init__(self, config: ModelConfig, adapter_class: type[BatchAdapter[Any] | AsyncAdapter[Any]]) -> None:
+    def __init__(self, config: ModelConfig, host: Host) -> None:
         self.name = config.name
         self.state = ModelState.LOADING
         self.card = Card(version="", calls=(), name=config.name)
+        self.isolation = host.isolation
         self._config = config
-        self._class = adapter_class
-        self._adapter: Any = None
+        self._host = host
+        self._on_state: OnState | None = None
+        self._is_away = False
+        self._telling: set[asyncio.Future[None]] = set()
         self._batcher: Batcher | None = None
         self._log: Any = structlog.get_logger("echelon.server").bind(model=config.name)
 
-    async def load(self) -> None:
-        """Open, warm up and measure; raises what went wrong, and the state says FAILED."""
+    async def load(self, on_state: OnState) -> None:
+        """Open, warm up and measure; raises what went wrong, and the state says FAILED.
+
+        `on_state` is told when the model, once ready, cannot answer for a while, and when it can again.
+        """
         try:
-            self._adapter, self.card = await in_thread(self._open, f"loads {self.name}")
-        except BaseException:
+            opened = await self._host.open(self._on_ready)
+            card = self._checked(opened.card)
+            size = await in_thread(partial(self._warm_up, opened.probes), f"warms up {self.name}")
+        except BaseException as error:
             self.state = ModelState.FAILED
+            if not isinstance(error, asyncio.CancelledError):
+                await self._in_time(self._host.close())
             raise
-        if isinstance(self._adapter, BatchAdapter):
+        self.card = replace(card, max_batch_size=size)
+        if opened.batches:
             self._batcher = Batcher(
                 self.name,
-                partial(_run, self._adapter),
-                max_size=self.card.max_batch_size,
+                self._host.run,
+                max_size=size,
                 max_delay_s=self._config.max_delay_ms / 1000,
                 queue_size=self._config.queue_size,
             )
-        self.state = ModelState.READY
-        self._log.info("model ready", adapter=self._config.adapter, max_batch_size=self.card.max_batch_size)
+        self._on_state = on_state
+        if self.state is ModelState.LOADING and not self._is_away:
+            self.state = ModelState.READY
+        self._log.info("model ready", adapter=self._config.adapter, isolation=self.isolation, max_batch_size=size)
 
-    def _open(self) -> tuple[Any, Card]:
-        values, folder = self._config.values()
-        where = str(self._config.settings_file or f"settings of model {self.name!r}")
-        settings = load(self._class.settings_type, values, folder=folder, where=where)
-        adapter = self._class()
-        adapter.open(settings)
-        try:
-            card = self._card(adapter)
-            return adapter, replace(card, max_batch_size=self._warm_up(adapter, card))
-        except BaseException:
-            adapter.close()
-            raise
+    def _on_ready(self, ready: bool) -> None:
+        self._is_away = not ready
+        before = ModelState.LOADING if ready else ModelState.READY
+        if self.state is before and self._on_state is not None:
+            self.state = ModelState.READY if ready else ModelState.LOADING
+            telling = asyncio.ensure_future(self._on_state(self.name, ready))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
 
-    def _card(self, adapter: Any) -> Card:
-        card: Card = replace(adapter.card(), name=self.name)
-        card = replace(card, calls=tuple(support for support in card.calls if self._class.overrides(support.call)))
+    def _checked(self, card: Card) -> Card:
+        card = replace(card, name=self.name)
         try:
             check(card_to_proto(card))
         # A card that cannot travel would break the list of all models.
@@ -100,16 +101,12 @@ class ServedModel:
             raise AdapterLoadError(f"the card of model {self.name!r} breaks the contract: {error}") from error
         return card
 
-    def _warm_up(self, adapter: Any, card: Card) -> int:
-        """Run a probe of each call; the batch size to use."""
-        if not isinstance(adapter, BatchAdapter):
-            return 1
-        run = partial(_run, adapter)
-        probes = [probe for support in card.calls if (probe := adapter.probe(support.call)) is not None]
+    def _warm_up(self, probes: Sequence[Request]) -> int:
+        """Run the probe of each call; the batch size to use."""
         if self._config.max_batch_size is None:
-            return max((best_batch_size(run, probe) for probe in probes), default=1)
+            return max((best_batch_size(self._host.run, probe) for probe in probes), default=1)
         for probe in probes:
-            warm_up(run, probe)
+            warm_up(self._host.run, probe)
         return self._config.max_batch_size
 
     async def answer(self, request: Request) -> Done:
@@ -130,7 +127,7 @@ class ServedModel:
             return await self._batcher.submit(request)
         started = perf_counter()
         try:
-            outcome: Outcome = await getattr(self._adapter, request.call)(request)
+            outcome = await self._host.ask(request)
         # Vendor code: `answer` decides what may be shown. It may cancel itself; that is not our caller's doing.
         except BaseException as error:
             task = asyncio.current_task()
@@ -140,14 +137,14 @@ class ServedModel:
             return Done(error, 0, 0)
         return Done(outcome, 0, int((perf_counter() - started) * 1e6))
 
-    def stream(self, request: Request) -> AsyncGenerator[Part] | None:
+    async def stream(self, request: Request) -> AsyncGenerator[Part] | None:
         """The parts as the adapter makes them, unchecked; None where it makes no stream. Raises as `answer` does."""
         self._check_support(request)
-        if not isinstance(self._adapter, AsyncAdapter):
-            return None
         try:
-            parts = self._adapter.stream_generate(request)
-        except Exception as error:  # noqa: BLE001  (vendor code)
+            parts = await self._host.stream("stream_generate", request)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  (vendor code)
             raise _shown(error) from None
         return None if parts is None else _parts(parts)
 
@@ -167,20 +164,24 @@ class ServedModel:
 
     def drain(self) -> None:
         """Take no new calls."""
-        if self.state is ModelState.READY:
+        if self.state is not ModelState.FAILED:
             self.state = ModelState.DRAINING
 
     async def close(self) -> None:
         """Let waiting calls finish and close the adapter; what hangs or fails is logged and left."""
         self.drain()
-        if self._adapter is None:
-            return
+        if self._batcher is not None:
+            await self._in_time(in_thread(self._batcher.close, f"drains {self.name}"))
+        await self._in_time(self._host.close())
+
+    async def _in_time(self, closing: Coroutine[Any, Any, None]) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
-                if self._batcher is not None:
-                    await in_thread(self._batcher.close, f"drains {self.name}")
-                await in_thread(self._adapter.close, f"closes {self.name}")
-        except Exception as error:  # noqa: BLE001  (vendor code, and the other models are still to be closed)
+                await closing
+        # The adapter's own, and the other models are still to be closed.
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+                raise
             self._log.error("model did not close", exc_info=error)
 
 
@@ -192,25 +193,15 @@ def _shown(error: BaseException) -> EchelonError:
     return failed
 
 
-async def _parts(parts: AsyncIterator[Part]) -> AsyncGenerator[Part]:
-    try:
-        async for part in parts:
-            yield part
-    except (asyncio.CancelledError, GeneratorExit):
-        raise
-    except BaseException as error:  # noqa: BLE001  (vendor code)
-        raise _shown(error) from None
-    finally:
-        if isinstance(parts, AsyncGenerator):
-            await parts.aclose()
-
-
-def _run(adapter: Any, requests: Sequence[Request]) -> Sequence[Returned]:
-    returned: Any = getattr(adapter, requests[0].call)(requests)
-    if not isinstance(returned, Sequence) or len(returned) != len(requests):
-        got = f"{len(returned)} outcomes" if isinstance(returned, Sequence) else type(returned).__name__
-        raise OutputInvalidError(f"the adapter returned {got} for {len(requests)} requests")
-    return returned
+async def _parts(parts: AsyncGenerator[Part]) -> AsyncGenerator[Part]:
+    async with aclosing(parts) as opened:
+        try:
+            async for part in opened:
+                yield part
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  (vendor code)
+            raise _shown(error) from None
 
 
 _VERB = {Call.COMPREHEND: "comprehend", Call.GENERATE: "generate", Call.LANGUAGE: "do language"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Callable
+from collections.abc import Collection
 from typing import Any
 
 import structlog
@@ -12,19 +12,20 @@ import structlog
 from echelon.adapters.errors import ConfigurationError, ModelNotFoundError
 from echelon.adapters.registry import Registry
 from echelon.server.config import ModelConfig
-from echelon.server.model import ModelState, ServedModel
-
-OnState = Callable[[str, bool], Awaitable[None]]
-"""Told a model's name, and whether it can answer."""
+from echelon.server.hosts.choice import host_of
+from echelon.server.model import ModelState, OnState, ServedModel
 
 
 class Models:
     """Holds every configured model; one that fails to load stops no other."""
 
-    def __init__(self, configs: list[ModelConfig], registry: Registry, *, trust: bool) -> None:
+    def __init__(
+        self, configs: list[ModelConfig], registry: Registry, *, trust: Collection[str], message_bytes: int
+    ) -> None:
         """AdapterNotFoundError and AdapterLoadError come out of here, before anything listens."""
         self._models = {
-            config.name: ServedModel(config, registry.load(config.adapter, trust=trust)) for config in configs
+            config.name: ServedModel(config, host_of(config, registry, trust, message_bytes=message_bytes))
+            for config in configs
         }
         self._log: Any = structlog.get_logger("echelon.server")
 
@@ -46,7 +47,7 @@ class Models:
         failed: dict[str, BaseException] = {}
         for model in self.all():
             try:
-                await model.load()
+                await model.load(on_state)
             except asyncio.CancelledError:
                 raise
             # A vendor's code and files are behind this; one broken model stops no other.

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from echelon.adapters.errors import EchelonError, LimitExceededError, OutputInvalidError
 from echelon.adapters.worker.frames import Connection, TooLargeError
-from echelon.adapters.worker.values import ForeignError
 
 OUT_OF_MEMORY = 77
 """The exit code of a process that met its limit of memory: what has leaked is given back in no other way."""
-_TRACE_CHARACTERS = 16_384
 
 
 class Replies:
@@ -49,8 +46,6 @@ class Replies:
     def failed(self, call: int, error: BaseException) -> None:
         """The call ended with `error`, raised by a vendor's code."""
         self._end_at_limit(error)
-        if not isinstance(error, EchelonError):
-            error = ForeignError("".join(traceback.format_exception(error))[-_TRACE_CHARACTERS:])
         self._connection.send(call, "failed", error)
 
     def _attempt(self, call: int, word: str, value: Any) -> EchelonError | None:

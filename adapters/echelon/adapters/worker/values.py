@@ -8,6 +8,7 @@ without it. Bytes and long texts stay out of the JSON: `["bytes", 3]` is the fou
 from __future__ import annotations
 
 import reprlib
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -17,6 +18,9 @@ from echelon.adapters.errors import BY_REASON, EchelonError, InvalidInputError, 
 
 INLINE_CHARACTERS = 1024
 """Longer texts travel as buffers: JSON would look at every character twice."""
+
+_TEXT_CHARACTERS = 4096
+_TRACE_CHARACTERS = 16_384
 
 _RECORDS: tuple[type[Any], ...] = (
     content.Text,
@@ -60,7 +64,7 @@ class Foreign:
 
 
 class ForeignError(Exception):
-    """Stands for an exception that is none of ours; its text is the traceback in the process that raised it."""
+    """Stands for an exception that is none of ours; a note has the traceback in the process that raised it."""
 
 
 def encode(value: Any, buffers: list[bytes]) -> Any:
@@ -116,7 +120,19 @@ def _write_error(value: EchelonError, buffers: list[bytes]) -> Any:
 
 
 def _write_foreign_error(value: BaseException, buffers: list[bytes]) -> Any:
-    return ["foreign error", encode(str(value), buffers)]
+    try:
+        said = str(value)
+    except Exception:  # noqa: BLE001  (a vendor's own __str__)
+        said = ""
+    trace = "".join(traceback.format_exception(value))
+    return ["foreign error", [encode(said[:_TEXT_CHARACTERS], buffers), encode(trace[-_TRACE_CHARACTERS:], buffers)]]
+
+
+def _read_foreign_error(said: Any, buffers: Sequence[bytes]) -> ForeignError:
+    text, trace = (decode(item, buffers) for item in said)
+    error = ForeignError(text[:_TEXT_CHARACTERS])
+    error.add_note(trace[-_TRACE_CHARACTERS:])
+    return error
 
 
 def _write_foreign(value: Any, buffers: list[bytes]) -> Any:
@@ -189,7 +205,7 @@ _READERS: dict[str, Callable[[Any, Sequence[bytes]], Any]] = {
     "list": lambda items, buffers: [decode(item, buffers) for item in items],
     "error": _read_error,
     "foreign": lambda said, buffers: type(said[0], (Foreign,), {})(said[1]),
-    "foreign error": lambda said, buffers: ForeignError(decode(said, buffers)),
+    "foreign error": _read_foreign_error,
     **{kind.__name__: lambda said, buffers, kind=kind: kind(said) for kind in _ENUMS},  # type: ignore[misc]  # as above
     **{kind.__name__: _record_reader(kind) for kind in _RECORDS},
 }

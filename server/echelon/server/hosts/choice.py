@@ -1,0 +1,70 @@
+"""Which host a model gets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from echelon.adapters.errors import ConfigurationError
+from echelon.adapters.hosting import Plan
+from echelon.adapters.registry import Entry, Registry
+from echelon.adapters.settings import nearest
+from echelon.server.config import ModelConfig
+from echelon.server.hosts.host import Host, Isolation
+from echelon.server.hosts.inproc import InProcess
+from echelon.server.hosts.interpreter import Interpreter
+from echelon.server.hosts.process import Start
+from echelon.server.hosts.supervised import Supervised
+
+
+def host_of(config: ModelConfig, registry: Registry, trust: Collection[str], *, message_bytes: int) -> Host:
+    """The host of a model; AdapterNotFoundError, AdapterLoadError or ConfigurationError where it can have none."""
+    # Another environment's adapters are known there alone.
+    entry = None if config.process.python is not None else registry.get(config.adapter)
+    if _isolation(config, entry, trust) is Isolation.INPROC:
+        return InProcess(config.name, registry.load(config.adapter, trust=True), lambda: _plan(config))
+    return _supervised(config, message_bytes)
+
+
+def check_trust(registry: Registry, trust: Collection[str]) -> None:
+    """ConfigurationError for the name of a distribution that brings no adapter: it is misspelt, or not installed."""
+    known = {entry.distribution for entry in registry.entries()}
+    for name in trust:
+        if name not in known:
+            raise ConfigurationError(
+                f"--trust {name}: no distribution of that name has an adapter{nearest(name, known)}"
+            )
+
+
+def _isolation(config: ModelConfig, entry: Entry | None, trust: Collection[str]) -> Isolation:
+    if config.isolation is not None:
+        return config.isolation
+    runs_here = (
+        entry is not None and (entry.own or entry.distribution in trust) and config.process == type(config.process)()
+    )
+    return Isolation.INPROC if runs_here else Isolation.SUBPROCESS
+
+
+def _plan(config: ModelConfig) -> Plan:
+    values, folder = config.values()
+    where = str(config.settings_file or f"settings of model {config.name!r}")
+    return Plan(values, str(folder), where)
+
+
+def _supervised(config: ModelConfig, message_bytes: int) -> Supervised:
+    settings = config.process
+    interpreter = Interpreter(settings.python)
+
+    def start() -> Start:
+        interpreter.prepare()
+        return Start(
+            adapter=config.adapter,
+            python=str(interpreter.path),
+            environment=interpreter.environment(settings.environment),
+            plan=_plan(config),
+            limits=settings.limits(),
+            message_bytes=message_bytes,
+            load_s=settings.load_s,
+            stuck_s=settings.stuck_s,
+        )
+
+    return Supervised(config.name, start, load_s=settings.load_s)

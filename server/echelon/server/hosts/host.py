@@ -1,0 +1,42 @@
+"""What a served model needs of the place where its adapter lives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+from echelon.adapters import Outcome, Request, Returned
+from echelon.adapters.hosting import Opened
+
+OnReady = Callable[[bool], None]
+"""Told, in the event loop, that an adapter that was open is away, and that it is back."""
+
+
+class Isolation(StrEnum):
+    """Where an adapter's code runs."""
+
+    INPROC = "inproc"
+    SUBPROCESS = "subprocess"
+    REMOTE = "remote"
+
+
+class Host(Protocol):
+    """Holds one opened adapter; whatever the adapter raises comes out of the methods as it is."""
+
+    isolation: Isolation
+
+    async def open(self, on_ready: OnReady) -> Opened:
+        """Open the adapter; raises what went wrong."""
+
+    def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        """One outcome for each request of one call, of an adapter that takes batches; blocks its thread."""
+
+    async def ask(self, request: Request) -> Outcome:
+        """The outcome of one request, of an adapter that takes many at once."""
+
+    async def stream(self, method: str, request: Request) -> AsyncGenerator[Any] | None:
+        """What the adapter's `stream_generate` or `stream_language` makes of the request, None where it makes none."""
+
+    async def close(self) -> None:
+        """Close the adapter, open or not."""

@@ -1,0 +1,62 @@
+"""An adapter inside of the server's own process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Any
+
+from echelon.adapters import AsyncAdapter, BatchAdapter, Outcome, Request, Returned
+from echelon.adapters.hosting import Opened, Plan, open_adapter, run
+from echelon.server.hosts.host import Isolation, OnReady
+from echelon.server.threads import in_thread
+
+
+class InProcess:
+    """Calls the adapter itself; its faults are the server's."""
+
+    isolation = Isolation.INPROC
+
+    def __init__(
+        self, name: str, adapter_class: type[BatchAdapter[Any] | AsyncAdapter[Any]], plan: Callable[[], Plan]
+    ) -> None:
+        self._name = name
+        self._class = adapter_class
+        self._plan = plan
+        self._adapter: Any = None
+
+    async def open(self, on_ready: OnReady) -> Opened:
+        """Open the adapter in a thread; raises what went wrong."""
+        self._adapter, opened = await in_thread(lambda: open_adapter(self._class, self._plan()), f"opens {self._name}")
+        return opened
+
+    def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        """What the adapter makes of a batch."""
+        return run(self._adapter, requests)
+
+    async def ask(self, request: Request) -> Outcome:
+        """What the adapter makes of one request."""
+        outcome: Outcome = await getattr(self._adapter, request.call)(request)
+        return outcome
+
+    async def stream(self, method: str, request: Request) -> AsyncGenerator[Any] | None:
+        """What the adapter streams; only those that take one request at a time do so here."""
+        if not isinstance(self._adapter, AsyncAdapter):
+            return None
+        pieces = getattr(self._adapter, method)(request)
+        return None if pieces is None else _closing(pieces)
+
+    async def close(self) -> None:
+        """Close the adapter in a thread, once."""
+        adapter, self._adapter = self._adapter, None
+        if adapter is not None:
+            await in_thread(adapter.close, f"closes {self._name}")
+
+
+async def _closing(pieces: AsyncIterator[Any]) -> AsyncGenerator[Any]:
+    """The same pieces; a generator of the vendor's is closed with this one."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()

@@ -1,0 +1,245 @@
+"""An adapter in a process of its own, which is started again when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from echelon.adapters import Outcome, Request, Returned
+from echelon.adapters.errors import AdapterCrashedError, ModelNotReadyError
+from echelon.adapters.hosting import Opened, counted
+from echelon.server.hosts.host import Isolation, OnReady
+from echelon.server.hosts.process import CompanyCrashedError, GoneError, Process, Start
+from echelon.server.hosts.replies import Pieces, Whole
+from echelon.server.hosts.turns import Turns
+from echelon.server.threads import in_thread
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 30.0
+_LOOK_S = 0.05
+"""How often a thread that waits for a batch looks for calls that nobody waits for any more."""
+_WATCH_S = 0.5
+_CLOSES_WITHIN_S = 5.0
+
+
+class Supervised:
+    """Keeps one process alive; calls that came while it is away wait for the next one, up to their deadlines."""
+
+    isolation = Isolation.SUBPROCESS
+
+    def __init__(self, name: str, start: Callable[[], Start], *, load_s: float) -> None:
+        """`start` makes what each process is started with; it may block, and raise."""
+        self._name = name
+        self._start = start
+        self._load_s = load_s
+        self._log: Any = structlog.get_logger("echelon.server").bind(model=name)
+        self._turns = Turns()
+        self._closing = threading.Event()
+        self._opened: Future[Opened] = _promise()
+        self._process: Future[Process] = _promise()
+        """The process that is open, or the next one."""
+        self._current: Process | None = None
+        self._sender = ThreadPoolExecutor(1, f"to {name}")
+        self._on_ready: OnReady = lambda ready: None
+        self._thread: threading.Thread | None = None
+
+    async def open(self, on_ready: OnReady) -> Opened:
+        """Start the first process; raises what its adapter raised."""
+        self._loop = asyncio.get_running_loop()
+        self._on_ready = on_ready
+        self._thread = threading.Thread(target=self._supervise, name=f"process of {self._name}", daemon=True)
+        self._thread.start()
+        self._watch()
+        opened: Opened = await _outcome_of(self._opened)
+        return opened
+
+    def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        """What the adapter makes of a batch."""
+        deadline = max(self._deadline(request) for request in requests)
+        reply = Whole()
+        while True:
+            process = self._wait_for_process(deadline)
+            with suppress(GoneError):
+                call = process.begin("run", list(requests), reply, deadline=deadline)
+                break
+        told: set[int] = set()
+        while True:
+            try:
+                return counted(reply.future.result(_LOOK_S), requests)
+            except TimeoutError:
+                given_up = {index for index, request in enumerate(requests) if request.cancellation} - told
+                if given_up:
+                    process.tell(call, "cancel", sorted(given_up))
+                    told |= given_up
+
+    def _wait_for_process(self, deadline: float) -> Process:
+        try:
+            return self._process.result(max(0.0, deadline - monotonic()))
+        except TimeoutError:
+            raise self._away() from None
+
+    async def ask(self, request: Request) -> Outcome:
+        """What the adapter makes of one request; asked again alone where the process died under several."""
+        try:
+            async with self._turns.together():
+                return await self._ask(request)
+        except CompanyCrashedError:
+            async with self._turns.alone():
+                return await self._ask(request)
+
+    async def _ask(self, request: Request) -> Outcome:
+        reply = Whole()
+        process, call = await self._begin("ask", request, reply)
+        try:
+            outcome: Outcome = await _outcome_of(reply.future)
+        except asyncio.CancelledError:
+            self._sender.submit(process.tell, call, "cancel", [0])
+            raise
+        return outcome
+
+    async def stream(self, method: str, request: Request) -> AsyncGenerator[Any] | None:
+        """The pieces that the adapter makes, None where it makes none."""
+        pieces = Pieces()
+        process, call = await self._begin(method, request, pieces)
+        try:
+            word, value = await pieces.next()
+        except asyncio.CancelledError:
+            self._sender.submit(process.tell, call, "cancel", [0])
+            raise
+        return None if (word, value) == ("done", False) else self._pieces(process, call, pieces, word, value)
+
+    async def _pieces(self, process: Process, call: int, pieces: Pieces, word: str, value: Any) -> AsyncGenerator[Any]:
+        try:
+            while word == "piece":
+                yield value
+                self._sender.submit(process.tell, call, "more")
+                word, value = await pieces.next()
+        except (asyncio.CancelledError, GeneratorExit):
+            self._sender.submit(process.tell, call, "cancel", [0])
+            raise
+
+    async def _begin(self, word: str, request: Request, reply: Whole | Pieces) -> tuple[Process, int]:
+        deadline = self._deadline(request)
+        while True:
+            try:
+                async with asyncio.timeout(max(0.0, deadline - monotonic())):
+                    process: Process = await _outcome_of(self._process)
+            except TimeoutError:
+                raise self._away() from None
+            begin = partial(process.begin, word, request, reply, deadline=deadline)
+            with suppress(GoneError):
+                # Writing waits where the process is slow to read.
+                return process, await self._loop.run_in_executor(self._sender, begin)
+
+    def _deadline(self, request: Request) -> float:
+        return monotonic() + self._load_s if request.deadline is None else request.deadline
+
+    def _away(self) -> ModelNotReadyError:
+        return ModelNotReadyError(f"the process of model {self._name!r} is being started again", retry_after_s=1.0)
+
+    def _supervise(self) -> None:
+        """One process after another, until closed or the first one does not open."""
+        failures = 0
+        while not self._closing.is_set():
+            lived = self._live(first=not self._opened.done())
+            if lived is None:
+                return
+            failures = 1 if lived else failures + 1
+            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
+            self._closing.wait(pause_s)
+
+    def _live(self, *, first: bool) -> bool | None:
+        """One process from start to end; whether it did any work, None where there is no use in another."""
+        process: Process | None = None
+        try:
+            process = self._current = Process(self._start(), self._log)
+            if self._closing.is_set():
+                process.kill("was not needed any more")
+            opened = process.open()
+            if not first:
+                for probe in opened.probes:
+                    process.converse("run", [probe])
+        # A vendor's code and files are behind this.
+        except BaseException as error:  # noqa: BLE001  (see above)
+            if process is not None:
+                process.end()
+            if first:
+                self._opened.set_exception(error)
+                return None
+            self._log.error("process did not start again", error=str(error))
+            return False
+        self._serve(process, opened, first=first)
+        return process.has_answered
+
+    def _serve(self, process: Process, opened: Opened, *, first: bool) -> None:
+        if first:
+            self._opened.set_result(opened)
+        self._process.set_result(process)
+        self._log.info("process started", pid=process.pid, again=not first)
+        if not first:
+            self._tell(ready=True)
+        error = process.read()
+        # First, so that who is asked again waits for the next process.
+        self._process = _promise()
+        self._tell(ready=False)
+        said = process.end(error)
+        if not self._closing.is_set():
+            self._log.error("process ended", pid=process.pid, how=said)
+
+    def _tell(self, *, ready: bool) -> None:
+        # The loop is gone only when the server ends.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._on_ready, ready)
+
+    def _watch(self) -> None:
+        """Kill a process that is stuck; in the event loop, which never is."""
+        if self._closing.is_set():
+            return
+        process = self._current
+        if process is not None and (fault := process.fault()):
+            process.kill(fault)
+        self._loop.call_later(_WATCH_S, self._watch)
+
+    async def close(self) -> None:
+        """Let the adapter close, and end its process whether it does or not."""
+        if self._thread is not None and not self._closing.is_set():
+            self._closing.set()
+            await in_thread(self._close, f"closes {self._name}")
+
+    def _close(self) -> None:
+        assert self._thread is not None
+        try:
+            if self._process.done():
+                reply = Whole()
+                self._process.result().begin("close", None, reply, deadline=monotonic() + _CLOSES_WITHIN_S)
+                reply.future.result(_CLOSES_WITHIN_S)
+        except (GoneError, AdapterCrashedError):
+            # It is closed all the same.
+            return
+        finally:
+            if self._current is not None:
+                self._current.kill("was not needed any more")
+            self._thread.join(_CLOSES_WITHIN_S)
+            self._sender.shutdown(wait=False)
+            if not self._process.done():
+                self._process.set_exception(self._away())
+
+
+def _promise() -> Future[Any]:
+    promise: Future[Any] = Future()
+    # So that a task that is cancelled while it waits cannot cancel it.
+    promise.set_running_or_notify_cancel()
+    return promise
+
+
+async def _outcome_of(future: Future[Any]) -> Any:
+    return await asyncio.wrap_future(future)
