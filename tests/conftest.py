@@ -26,6 +26,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 VENDOR = Path(__file__).parent / "vendor"
+VENDORS = (VENDOR, VENDOR / "rogue")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,32 +54,38 @@ def until() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def vendor_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The metadata of the vendor's distribution, as an installer would write it."""
-    project = tomllib.loads((VENDOR / "pyproject.toml").read_text())["project"]
+    """The metadata of the vendors' distributions, as an installer would write it."""
     site = tmp_path_factory.mktemp("site")
-    info = site / f"acme_models-{project['version']}.dist-info"
+    for folder in VENDORS:
+        _write_metadata(site, tomllib.loads((folder / "pyproject.toml").read_text())["project"])
+    return site
+
+
+def _write_metadata(site: Path, project: dict[str, Any]) -> None:
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     lines = []
     for group, points in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    return site
 
 
 @pytest.fixture
 def vendor(vendor_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The vendor's distribution, installed in this process and in those it starts."""
-    monkeypatch.syspath_prepend(str(vendor_site))
-    monkeypatch.syspath_prepend(str(VENDOR))
-    monkeypatch.setenv("PYTHONPATH", f"{VENDOR}:{vendor_site}")
+    """The vendors' distributions, installed in this process and in those it starts."""
+    folders = [*map(str, VENDORS), str(vendor_site)]
+    for folder in folders:
+        monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
 
 
 @pytest.fixture
 def serving(vendor: None) -> Callable[..., Any]:
     """A context with a loaded server in this loop: `async with serving(model={...}, limits={...}) as server`.
 
-    Keywords are the listener's, `models` the models' as in a configuration file; by default one `parrot`.
+    Keywords are the listener's, `models` the models' as in a configuration file; by default one `parrot`. The vendor's
+    adapters run in this process, those of the rogue vendor in processes of their own.
     """
     from echelon.adapters.registry import Registry
     from echelon.adapters.settings import load

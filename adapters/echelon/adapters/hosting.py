@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echelon.adapters.adapter import BatchAdapter
+from echelon.adapters.adapter import AsyncAdapter, BatchAdapter
 from echelon.adapters.card import Card
 from echelon.adapters.errors import AdapterLoadError, OutputInvalidError
 from echelon.adapters.settings import load
@@ -15,8 +15,9 @@ from echelon.adapters.settings import load
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from echelon.adapters.adapter import AsyncAdapter
     from echelon.adapters.calls import Request, Returned
+
+STREAMS = ("stream_generate", "stream_language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is known of an adapter once it is open; `probes` are typical requests, `batches` tells the base class."""
+    """What is known of an adapter once it is open."""
 
     card: Card
-    probes: tuple[Request, ...]
     batches: bool
+    """Whether it takes several requests at once, or one at a time and many of them."""
+    streams: tuple[str, ...] = ()
+    """Those of its methods that stream."""
+    probes: tuple[Request, ...] = ()
+    """A typical request of each call, as far as the adapter has any."""
 
 
 def open_adapter(adapter_class: type[Any], plan: Plan) -> tuple[BatchAdapter[Any] | AsyncAdapter[Any], Opened]:
@@ -55,8 +60,11 @@ def _opened(adapter: Any) -> Opened:
         raise AdapterLoadError(f"the adapter gave {type(card).__name__} as its card")
     card = replace(card, calls=tuple(support for support in card.calls if type(adapter).overrides(support.call)))
     batches = isinstance(adapter, BatchAdapter)
+    base = BatchAdapter if batches else AsyncAdapter
+    has = [name for name in STREAMS if hasattr(base, name)]
+    streams = tuple(name for name in has if getattr(type(adapter), name) is not getattr(base, name))
     probes = (adapter.probe(support.call) for support in card.calls) if batches else ()
-    return Opened(card, tuple(probe for probe in probes if probe is not None), batches)
+    return Opened(card, batches, streams, tuple(probe for probe in probes if probe is not None))
 
 
 def run(adapter: Any, requests: Sequence[Request]) -> Sequence[Returned]:

@@ -23,10 +23,12 @@ class InProcess:
         self._class = adapter_class
         self._plan = plan
         self._adapter: Any = None
+        self._streams: tuple[str, ...] = ()
 
     async def open(self, on_ready: OnReady) -> Opened:
         """Open the adapter in a thread; raises what went wrong."""
         self._adapter, opened = await in_thread(lambda: open_adapter(self._class, self._plan()), f"opens {self._name}")
+        self._streams = opened.streams
         return opened
 
     def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
@@ -40,7 +42,7 @@ class InProcess:
 
     async def stream(self, method: str, request: Request) -> AsyncGenerator[Any] | None:
         """What the adapter streams; only those that take one request at a time do so here."""
-        if not isinstance(self._adapter, AsyncAdapter):
+        if method not in self._streams or not isinstance(self._adapter, AsyncAdapter):
             return None
         pieces = getattr(self._adapter, method)(request)
         return None if pieces is None else _closing(pieces)

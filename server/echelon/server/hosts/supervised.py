@@ -108,6 +108,8 @@ class Supervised:
 
     async def stream(self, method: str, request: Request) -> AsyncGenerator[Any] | None:
         """The pieces that the adapter makes, None where it makes none."""
+        if method not in self._opened.result().streams:
+            return None
         pieces = Pieces()
         process, call = await self._begin(method, request, pieces)
         try:
