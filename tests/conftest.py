@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import settings
@@ -113,12 +113,14 @@ def serving(vendor: None) -> Callable[..., Any]:
 
 @pytest.fixture
 def processes(vendor: None) -> Iterator[Callable[..., Any]]:
-    """Starts `echelon serve` in a process of its own; the process and the address it says."""
+    """Starts `echelon serve` in a process of its own; the process and the address it says. Much of a log wants a file."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*options: str, listen: str = "127.0.0.1:0") -> tuple[subprocess.Popen[str], str]:
+    def start(
+        *options: str, listen: str = "127.0.0.1:0", log: int | IO[str] = subprocess.PIPE
+    ) -> tuple[subprocess.Popen[str], str]:
         command = [sys.executable, "-m", "echelon.cli", "serve", "--listen", listen, "--trust", "acme-models", *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         started.append(process)
         assert process.stdout is not None
         said = re.search(r" on (\S+)$", process.stdout.readline())

@@ -260,15 +260,17 @@ def test_a_server_that_stops_lets_the_adapter_close_and_leaves_nothing(processes
     assert [pid for pid in left if is_alive(pid)] == []
 
 
-def test_what_is_printed_goes_to_the_log_in_bounds(processes: Callable[..., Any]) -> None:
-    process, address = processes("--model", "rogue=rogue")
+def test_what_is_printed_goes_to_the_log_in_bounds(processes: Callable[..., Any], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        process, address = processes("--model", "rogue=rogue", log=file)
     with Client(address, ONCE) as client:
         words_of(client.language("rogue", said("print")))
         with pytest.raises(errors.AdapterCrashedError):
             client.language("rogue", said("segfault"))
     process.terminate()
-    _, logged = process.communicate(timeout=30)
-    lines = [json.loads(line) for line in logged.splitlines()]
+    assert process.wait(30) == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
     printed = [line["line"] for line in lines if line["event"] == "output"]
     left_out = sum(line["lines"] for line in lines if line["event"] == "output left out")
     assert max(map(len, printed)) <= 2048

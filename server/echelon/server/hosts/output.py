@@ -14,7 +14,7 @@ LAST_LINES = 100
 
 
 def follow(stream: IO[bytes], log: Any) -> None:
-    """Log every line of `stream` until it ends, in a thread of its own; the process never waits for the log."""
+    """Log every line of `stream` until it ends, in a thread of its own."""
     threading.Thread(target=_Output(log).follow, args=(stream,), name="output", daemon=True).start()
 
 
