@@ -113,7 +113,7 @@ def serving(vendor: None) -> Callable[..., Any]:
 
 @pytest.fixture
 def processes(vendor: None) -> Iterator[Callable[..., Any]]:
-    """Starts `echelon serve` in a process of its own; the process and the address it says. Much of a log wants a file."""
+    """Starts `echelon serve` in a process of its own; the process and the address it says. A long log wants a file."""
     started: list[subprocess.Popen[str]] = []
 
     def start(

@@ -136,11 +136,7 @@ def _read_foreign_error(said: Any, buffers: Sequence[bytes]) -> ForeignError:
 
 
 def _write_foreign(value: Any, buffers: list[bytes]) -> Any:
-    try:
-        said = reprlib.repr(value)
-    except Exception:  # noqa: BLE001  (a vendor's own __repr__)
-        said = f"<{type(value).__name__}>"
-    return ["foreign", [type(value).__name__, said]]
+    return ["foreign", [type(value).__name__, reprlib.repr(value)]]
 
 
 def _sequence_writer(tag: str) -> Callable[[Any, list[bytes]], Any]:
