@@ -16,7 +16,7 @@ import grpc
 from echelon.adapters import Call, Card, EchelonError, Outcome, Request
 from echelon.adapters.errors import OutputInvalidError
 from echelon.clients.options import Options
-from echelon.clients.stream import PartSlice, Reassembly
+from echelon.clients.stream import PartReassembly, PartSlice, Reassembly, TextReassembly
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
 from echelon.wire.calls import call_to_proto, outcome_from_proto
@@ -122,13 +122,25 @@ class AsyncClient:
         check(message)
         return message
 
-    async def stream_generate(
+    def stream_generate(
         self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
     ) -> AsyncGenerator[PartSlice | Outcome]:
         """Slices as they come, and last the whole outcome; nothing counts unless that last one arrives."""
-        message = pb.StreamGenerateRequest(call=self.message(model, replace(request, call=Call.GENERATE)))
-        whole = Reassembly(self.options.message_bytes)
-        stream = self._stub.StreamGenerate(message, timeout=timeout_s, metadata=self.options.metadata())
+        return self._stream(model, replace(request, call=Call.GENERATE), timeout_s)
+
+    def stream_language(
+        self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> AsyncGenerator[str | Outcome]:
+        """Text as it is written, and last the whole outcome; nothing counts unless that last one arrives.
+
+        A refusal may come after text, and voids it.
+        """
+        return self._stream(model, replace(request, call=Call.LANGUAGE), timeout_s)
+
+    async def _stream(self, model: str, request: Request, timeout_s: float) -> AsyncGenerator[Any]:
+        method, request_type, reassembly = _STREAMS[request.call]
+        message, whole = request_type(call=self.message(model, request)), reassembly(self.options.message_bytes)
+        stream = getattr(self._stub, method)(message, timeout=timeout_s, metadata=self.options.metadata())
         self._streams.add(stream)
         try:
             async for event in stream:
@@ -181,4 +193,8 @@ _METHODS: dict[Call, tuple[str, Any]] = {
     Call.COMPREHEND: ("Comprehend", pb.ComprehendRequest),
     Call.GENERATE: ("Generate", pb.GenerateRequest),
     Call.LANGUAGE: ("Language", pb.LanguageRequest),
+}
+_STREAMS: dict[Call, tuple[str, Any, type[Reassembly]]] = {
+    Call.GENERATE: ("StreamGenerate", pb.StreamGenerateRequest, PartReassembly),
+    Call.LANGUAGE: ("StreamLanguage", pb.StreamLanguageRequest, TextReassembly),
 }

@@ -302,6 +302,32 @@ class StreamEnd(_message.Message):
     usage: Usage
     def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., part_count: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
 
+class StreamLanguageRequest(_message.Message):
+    __slots__ = ("call",)
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    call: Call
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ...) -> None: ...
+
+class StreamLanguageResponse(_message.Message):
+    __slots__ = ("sequence", "delta", "end")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    delta: str
+    end: TextEnd
+    def __init__(self, sequence: _Optional[int] = ..., delta: _Optional[str] = ..., end: _Optional[_Union[TextEnd, _Mapping]] = ...) -> None: ...
+
+class TextEnd(_message.Message):
+    __slots__ = ("outcome", "size_bytes", "sha256")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    outcome: Outcome
+    size_bytes: int
+    sha256: bytes
+    def __init__(self, outcome: _Optional[_Union[Outcome, _Mapping]] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
+
 class PipelineRequest(_message.Message):
     __slots__ = ("calls", "cancel_ids")
     CALLS_FIELD_NUMBER: _ClassVar[int]

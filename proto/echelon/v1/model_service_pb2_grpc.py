@@ -68,6 +68,11 @@ class ModelServiceStub(object):
                 request_serializer=echelon_dot_v1_dot_model__service__pb2.StreamGenerateRequest.SerializeToString,
                 response_deserializer=echelon_dot_v1_dot_model__service__pb2.StreamGenerateResponse.FromString,
                 _registered_method=True)
+        self.StreamLanguage = channel.unary_stream(
+                '/echelon.v1.ModelService/StreamLanguage',
+                request_serializer=echelon_dot_v1_dot_model__service__pb2.StreamLanguageRequest.SerializeToString,
+                response_deserializer=echelon_dot_v1_dot_model__service__pb2.StreamLanguageResponse.FromString,
+                _registered_method=True)
         self.Pipeline = channel.stream_stream(
                 '/echelon.v1.ModelService/Pipeline',
                 request_serializer=echelon_dot_v1_dot_model__service__pb2.PipelineRequest.SerializeToString,
@@ -124,6 +129,13 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamLanguage(self, request, context):
+        """Answers as Language does and sends the text as it is written; complete only with the final event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Pipeline(self, request_iterator, context):
         """Carries many calls over one stream, each answered when it is done, in any order.
         """
@@ -163,6 +175,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.StreamGenerate,
                     request_deserializer=echelon_dot_v1_dot_model__service__pb2.StreamGenerateRequest.FromString,
                     response_serializer=echelon_dot_v1_dot_model__service__pb2.StreamGenerateResponse.SerializeToString,
+            ),
+            'StreamLanguage': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamLanguage,
+                    request_deserializer=echelon_dot_v1_dot_model__service__pb2.StreamLanguageRequest.FromString,
+                    response_serializer=echelon_dot_v1_dot_model__service__pb2.StreamLanguageResponse.SerializeToString,
             ),
             'Pipeline': grpc.stream_stream_rpc_method_handler(
                     servicer.Pipeline,
@@ -336,6 +353,33 @@ class ModelService(object):
             '/echelon.v1.ModelService/StreamGenerate',
             echelon_dot_v1_dot_model__service__pb2.StreamGenerateRequest.SerializeToString,
             echelon_dot_v1_dot_model__service__pb2.StreamGenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamLanguage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/echelon.v1.ModelService/StreamLanguage',
+            echelon_dot_v1_dot_model__service__pb2.StreamLanguageRequest.SerializeToString,
+            echelon_dot_v1_dot_model__service__pb2.StreamLanguageResponse.FromString,
             options,
             channel_credentials,
             insecure,

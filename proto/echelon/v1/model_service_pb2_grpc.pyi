@@ -43,6 +43,8 @@ class ModelServiceStub:
     """Continues or answers text: text in, text out."""
     StreamGenerate: grpc.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.StreamGenerateRequest, echelon.v1.model_service_pb2.StreamGenerateResponse]
     """Generates as Generate does and sends each part in slices; complete only with the final event."""
+    StreamLanguage: grpc.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.StreamLanguageRequest, echelon.v1.model_service_pb2.StreamLanguageResponse]
+    """Answers as Language does and sends the text as it is written; complete only with the final event."""
     Pipeline: grpc.StreamStreamMultiCallable[echelon.v1.model_service_pb2.PipelineRequest, echelon.v1.model_service_pb2.PipelineResponse]
     """Carries many calls over one stream, each answered when it is done, in any order."""
 
@@ -67,6 +69,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Continues or answers text: text in, text out."""
     StreamGenerate: grpc.aio.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.StreamGenerateRequest, echelon.v1.model_service_pb2.StreamGenerateResponse]  # type: ignore[assignment]
     """Generates as Generate does and sends each part in slices; complete only with the final event."""
+    StreamLanguage: grpc.aio.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.StreamLanguageRequest, echelon.v1.model_service_pb2.StreamLanguageResponse]  # type: ignore[assignment]
+    """Answers as Language does and sends the text as it is written; complete only with the final event."""
     Pipeline: grpc.aio.StreamStreamMultiCallable[echelon.v1.model_service_pb2.PipelineRequest, echelon.v1.model_service_pb2.PipelineResponse]  # type: ignore[assignment]
     """Carries many calls over one stream, each answered when it is done, in any order."""
 
@@ -124,6 +128,14 @@ class ModelServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[echelon.v1.model_service_pb2.StreamGenerateResponse], collections.abc.AsyncIterator[echelon.v1.model_service_pb2.StreamGenerateResponse]]:
         """Generates as Generate does and sends each part in slices; complete only with the final event."""
+
+    @abc.abstractmethod
+    def StreamLanguage(
+        self,
+        request: echelon.v1.model_service_pb2.StreamLanguageRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[echelon.v1.model_service_pb2.StreamLanguageResponse], collections.abc.AsyncIterator[echelon.v1.model_service_pb2.StreamLanguageResponse]]:
+        """Answers as Language does and sends the text as it is written; complete only with the final event."""
 
     @abc.abstractmethod
     def Pipeline(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from time import monotonic
+from typing import Any
 
-from echelon.adapters import Answer, Call, Card, Part, Request
+from echelon.adapters import Call, Card, Request
 from echelon.adapters.errors import (
     AdapterFailedError,
     BudgetExceededError,
@@ -20,14 +21,16 @@ from echelon.rpc.config import Limits
 from echelon.rpc.guard import Guard
 from echelon.server.batcher import Done
 from echelon.server.deadlines import Deadlines
+from echelon.server.model import ServedModel
 from echelon.server.models import Models
 from echelon.server.output import check_outcome
-from echelon.server.remembered import Remembered, digest_of, other_body
-from echelon.server.stream import Slices, events
+from echelon.server.remembered import Remembered, Turn, digest_of
+from echelon.server.stream import EVENTS
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import call_from_proto, outcome_to_proto
 from echelon.wire.rules import check
 
+Send = Callable[[Any], Awaitable[None]]
 ENVELOPE_BYTES = 64
 """What a message adds to its outcome at most."""
 
@@ -62,77 +65,69 @@ class Calls:
             self._admission.leave(size)
 
     async def stream(
-        self, message: pb.Call, peer: Callable[[], str], remaining_s: float | None
-    ) -> AsyncGenerator[pb.StreamGenerateResponse]:
-        """The events of a generation: part by part where the adapter streams, else of the whole outcome."""
+        self, call: Call, message: pb.Call, peer: Callable[[], str], remaining_s: float | None, send: Send
+    ) -> None:
+        """Send the events of a call's outcome: piece by piece where the adapter streams, else of the whole.
+
+        The call's time includes the sending, so that a reader who does not read holds nothing for longer.
+        """
         size = message.ByteSize()
         self._admission.enter(size)
         try:
             check(message)
-            request = self._request(Call.GENERATE, message, remaining_s)
-            async with asyncio.timeout(request.remaining_s()):
-                model = self._models.get(message.model)
-                parts = model.stream(request)
-                if parts is None:
-                    asking = self._ask_once(request, message, peer) if request.id else self._ask(request, message.model)
-                    for event in events(await asking):
-                        yield event
-                else:
-                    async with aclosing(self._stream(parts, request, model.card)) as streamed:
-                        async for event in streamed:
-                            yield event
+            request = self._request(call, message, remaining_s)
+            sent = 0
+            async with (
+                asyncio.timeout(request.remaining_s()),
+                self._turn(request, message, peer) as turn,
+                aclosing(self._events(turn, request, self._models.get(message.model))) as events,
+            ):
+                async for event in events:
+                    sent = self._check_size(sent + event.ByteSize())
+                    await send(event)
         except TimeoutError:
             raise BudgetExceededError("no answer within the call's budget") from None
+        except AdapterFailedError as error:
+            raise self._hidden(error) from None
         finally:
             self._admission.leave(size)
 
-    async def _stream(
-        self, parts: AsyncGenerator[Part], request: Request, card: Card
-    ) -> AsyncGenerator[pb.StreamGenerateResponse]:
-        slices = Slices()
-        whole = pb.Outcome(answer=pb.Answer(finish_reason=pb.FINISH_REASON_COMPLETE))
-        size, started = 0, monotonic()
-        async with aclosing(parts) as opened:
-            try:
-                async for part in opened:
-                    checked = self._to_message(Done(Answer((part,)), 0, 0), request, card)
-                    size = self._check_size(size + checked.ByteSize())
-                    for event in slices.part(checked.answer.parts[0]):
-                        yield event
-            except AdapterFailedError as error:
-                raise self._hidden(error) from None
-        if not size:
-            raise OutputInvalidError("the adapter streamed no part")
-        whole.usage.compute_us = int((monotonic() - started) * 1e6)
-        yield slices.end(whole)
+    async def _events(self, turn: Turn, request: Request, model: ServedModel) -> AsyncGenerator[Any]:
+        def checked(returned: Any) -> pb.Outcome:
+            return self._to_message(Done(returned, 0, 0), request, model.card)
+
+        events = EVENTS[request.call]()
+        if turn.outcome is None:
+            async with aclosing(model.stream(request)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Done):
+                        turn.outcome = self._to_message(piece, request, model.card)
+                    else:
+                        for event in events.piece(piece, checked):
+                            yield event
+        assert turn.outcome is not None
+        try:
+            for event in events.end(turn.outcome):
+                yield event
+        except OutputInvalidError as error:
+            turn.outcome = None
+            raise OutputInvalidError(f"{error}; {self._guard.incident(error)}") from None
 
     def _request(self, call: Call, message: pb.Call, remaining_s: float | None) -> Request:
         limit_s = self._limits.default_deadline_s
         deadline = monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
         return call_from_proto(call, message, deadline=deadline)
 
-    async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> pb.Outcome:
+    def _turn(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Turn:
         # A retry has less time left, and is the same request all the same.
         message.ClearField("budget")
-        key, digest = (peer(), request.id), digest_of(request.call, message)
-        known = self._remembered.get(key, digest)
-        # Copies of one request at the same time share one answer; where the first gets none, the next one asks.
-        while known is None and (pending := self._remembered.pending.get(key)) is not None:
-            if pending[0] != digest:
-                raise other_body(request.id)
-            known = await asyncio.shield(pending[1])
-        if known is not None:
-            return known
-        done: asyncio.Future[pb.Outcome | None] = asyncio.get_running_loop().create_future()
-        self._remembered.pending[key] = (digest, done)
-        outcome = None
-        try:
-            outcome = await self._ask(request, message.model)
-            self._remembered.put(key, digest, outcome)
-            return outcome
-        finally:
-            del self._remembered.pending[key]
-            done.set_result(outcome)
+        return self._remembered.turn((peer(), request.id), digest_of(request.call, message)) if request.id else Turn()
+
+    async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> pb.Outcome:
+        async with self._turn(request, message, peer) as turn:
+            if turn.outcome is None:
+                turn.outcome = await self._ask(request, message.model)
+            return turn.outcome
 
     async def _ask(self, request: Request, name: str) -> pb.Outcome:
         model = self._models.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -19,7 +20,6 @@ from echelon.adapters import (
     Card,
     EchelonError,
     Outcome,
-    Part,
     Request,
     Returned,
     UnsupportedError,
@@ -29,6 +29,7 @@ from echelon.adapters.settings import load
 from echelon.server.batcher import Batcher, Done
 from echelon.server.config import ModelConfig
 from echelon.server.measure import best_batch_size, warm_up
+from echelon.server.pieces import SCRIPTS, Pieces
 from echelon.server.threads import in_thread
 from echelon.wire.cards import card_to_proto
 from echelon.wire.rules import check
@@ -119,11 +120,7 @@ class ServedModel:
         original as its cause.
         """
         self._check_support(request)
-        done = await self._ask(request)
-        returned = done.returned
-        if isinstance(returned, BaseException):
-            raise _shown(returned)
-        return done
+        return _checked(await self._ask(request))
 
     async def _ask(self, request: Request) -> Done:
         if self._batcher is not None:
@@ -140,16 +137,59 @@ class ServedModel:
             return Done(error, 0, 0)
         return Done(outcome, 0, int((perf_counter() - started) * 1e6))
 
-    def stream(self, request: Request) -> AsyncGenerator[Part] | None:
-        """The parts as the adapter makes them, unchecked; None where it makes no stream. Raises as `answer` does."""
+    async def stream(self, request: Request) -> AsyncGenerator[Any]:
+        """The pieces as the adapter makes them, text or parts, and the Done last, all unchecked.
+
+        The Done alone where the adapter does not stream. Raises as `answer` does.
+        """
+        if not self._class.streams(request.call):
+            yield await self.answer(request)
+            return
         self._check_support(request)
-        if not isinstance(self._adapter, AsyncAdapter):
-            return None
+        pieces = self._stream_directly(request) if self._batcher is None else self._stream_alone(request, self._batcher)
+        async with aclosing(pieces) as opened:
+            async for piece in opened:
+                yield piece
+
+    async def _stream_alone(self, request: Request, batcher: Batcher) -> AsyncGenerator[Any]:
+        pieces = Pieces(request)
+        asking = asyncio.create_task(batcher.submit(request, partial(_play, self._adapter, pieces)))
+        asking.add_done_callback(lambda _: pieces.end())
         try:
-            parts = self._adapter.stream_generate(request)
+            async with aclosing(pieces.read()) as opened:
+                async for piece in opened:
+                    yield piece
+            yield _checked(await asking)
+        finally:
+            asking.cancel()
+            pieces.give_up()
+
+    async def _stream_directly(self, request: Request) -> AsyncGenerator[Any]:
+        started, script = perf_counter(), SCRIPTS[request.call]()
+        items = self._items(request)
+        if items is None:
+            yield await self.answer(request)
+            return
+        try:
+            async for item in items:
+                if (piece := script.piece(item)) != "":
+                    yield piece
+        except (asyncio.CancelledError, GeneratorExit):
+            request.cancellation.cancelled = True
+            raise
+        except BaseException as error:  # noqa: BLE001  (vendor code)
+            raise _shown(error) from None
+        finally:
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+        yield Done(script.outcome(), 0, int((perf_counter() - started) * 1e6))
+
+    def _items(self, request: Request) -> AsyncIterator[Any] | None:
+        try:
+            items: AsyncIterator[Any] | None = getattr(self._adapter, f"stream_{request.call}")(request)
         except Exception as error:  # noqa: BLE001  (vendor code)
             raise _shown(error) from None
-        return None if parts is None else _parts(parts)
+        return items
 
     def _check_support(self, request: Request) -> None:
         if self.state is not ModelState.READY:
@@ -192,17 +232,15 @@ def _shown(error: BaseException) -> EchelonError:
     return failed
 
 
-async def _parts(parts: AsyncIterator[Part]) -> AsyncGenerator[Part]:
-    try:
-        async for part in parts:
-            yield part
-    except (asyncio.CancelledError, GeneratorExit):
-        raise
-    except BaseException as error:  # noqa: BLE001  (vendor code)
-        raise _shown(error) from None
-    finally:
-        if isinstance(parts, AsyncGenerator):
-            await parts.aclose()
+def _checked(done: Done) -> Done:
+    if isinstance(done.returned, BaseException):
+        raise _shown(done.returned)
+    return done
+
+
+def _play(adapter: Any, pieces: Pieces, requests: Sequence[Request]) -> Sequence[Returned]:
+    items = adapter.stream_language(requests[0])
+    return _run(adapter, requests) if items is None else [pieces.play(items)]
 
 
 def _run(adapter: Any, requests: Sequence[Request]) -> Sequence[Returned]:

@@ -6,12 +6,16 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from time import monotonic
+from types import TracebackType
+from typing import Self
 
 from echelon.adapters import Call
 from echelon.adapters.errors import EchelonError, InvalidInputError
 from echelon.v1 import model_service_pb2 as pb
 
 REMEMBER_S = 600.0
+Key = tuple[str, str]
+"""Who asks, and under which request id."""
 
 
 def digest_of(call: Call, message: pb.Call) -> bytes:
@@ -19,8 +23,52 @@ def digest_of(call: Call, message: pb.Call) -> bytes:
     return hashlib.blake2b(message.SerializeToString(deterministic=True), digest_size=16, key=call.encode()).digest()
 
 
-def other_body(request_id: str) -> EchelonError:
-    """What to raise where an id comes back with another request."""
+class Turn:
+    """The turn of one of several that may ask the same: what is known already, or to be filled in."""
+
+    outcome: pb.Outcome | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is kept of it."""
+
+
+class _KeptTurn(Turn):
+    def __init__(self, remembered: Remembered, key: Key, digest: bytes) -> None:
+        self._remembered = remembered
+        self._key = key
+        self._digest = digest
+        self._done: asyncio.Future[pb.Outcome | None] | None = None
+
+    async def __aenter__(self) -> Self:
+        pending = self._remembered.pending
+        self.outcome = self._remembered.get(self._key, self._digest)
+        # Copies of one request at the same time share one answer; where the first gets none, the next one asks.
+        while self.outcome is None and (other := pending.get(self._key)) is not None:
+            if other[0] != self._digest:
+                raise _other_body(self._key[1])
+            self.outcome = await asyncio.shield(other[1])
+        if self.outcome is None:
+            self._done = asyncio.get_running_loop().create_future()
+            pending[self._key] = (self._digest, self._done)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._done is None:
+            return
+        del self._remembered.pending[self._key]
+        self._done.set_result(self.outcome)
+        if self.outcome is not None:
+            self._remembered.put(self._key, self._digest, self.outcome)
+
+
+def _other_body(request_id: str) -> EchelonError:
     return InvalidInputError(
         f"request_id {request_id!r} was used before with another body; a new call needs a new id",
         violations=(("request_id", "already used with another body"),),
@@ -34,20 +82,27 @@ class Remembered:
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._kept: OrderedDict[tuple[str, str], tuple[bytes, pb.Outcome, int, float]] = OrderedDict()
-        self.pending: dict[tuple[str, str], tuple[bytes, asyncio.Future[pb.Outcome | None]]] = {}
+        self._kept: OrderedDict[Key, tuple[bytes, pb.Outcome, int, float]] = OrderedDict()
+        self.pending: dict[Key, tuple[bytes, asyncio.Future[pb.Outcome | None]]] = {}
 
-    def get(self, key: tuple[str, str], digest: bytes) -> pb.Outcome | None:
+    def turn(self, key: Key, digest: bytes) -> Turn:
+        """The turn to ask under `key`, once nobody else does; what it ends with is kept.
+
+        InvalidInputError where the key belongs to another body.
+        """
+        return _KeptTurn(self, key, digest)
+
+    def get(self, key: Key, digest: bytes) -> pb.Outcome | None:
         """The outcome under `key`; InvalidInputError where it belongs to another body."""
         self._forget_old()
         kept = self._kept.get(key)
         if kept is None:
             return None
         if kept[0] != digest:
-            raise other_body(key[1])
+            raise _other_body(key[1])
         return kept[1]
 
-    def put(self, key: tuple[str, str], digest: bytes, outcome: pb.Outcome) -> None:
+    def put(self, key: Key, digest: bytes, outcome: pb.Outcome) -> None:
         """Keep `outcome`, and forget the oldest where there is no room; one too large for all the room is not kept."""
         size = outcome.ByteSize()
         if size > self._max_bytes:
