@@ -89,7 +89,7 @@ CARD = Card(
         Refusal("policy", "no", Usage(cost_nano_usd=10**15)),
         CARD,
         hosting.Plan({"a": [1, None, {"b": True}], "c": b"raw"}, "folder", "where"),
-        hosting.Opened(CARD, True, ("stream_language",), (Request(Call.LANGUAGE, "probe"),)),
+        hosting.Opened(CARD, True, (Call.LANGUAGE,), (Request(Call.LANGUAGE, "probe"),)),
         2**70,
         "short",
         "long " * 1000,

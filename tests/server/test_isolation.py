@@ -193,6 +193,20 @@ async def test_a_poisoned_request_fails_alone_and_its_batch_is_answered(serving:
     assert diary.read_text() in ("oo", "ooo")
 
 
+async def test_an_answer_that_is_too_large_fails_alone_and_costs_no_process(serving: Serving) -> None:
+    models = [
+        {"name": "parrot", "adapter": "acme", "isolation": "subprocess", "max_batch_size": 4, "max_delay_ms": 30_000}
+    ]
+    limits = {"message_bytes": 1 << 20, "content_bytes_per_peer": 1 << 20}
+    async with serving(models, limits=limits) as server, AsyncClient(server.listener.address, ONCE) as client:
+        asked = [Request(Call.COMPREHEND, word) for word in ("one", "large 5000000", "large 1000", "two")]
+        outcomes = await asyncio.gather(*(client.ask("parrot", each) for each in asked), return_exceptions=True)
+        assert isinstance(outcomes[1], errors.LimitExceededError)
+        assert "a message at most 1048576" in str(outcomes[1])
+        assert [words_of(outcomes[0]), words_of(outcomes[3])] == ["one", "two"]
+        assert isinstance(outcomes[2], Answer)
+
+
 async def test_of_calls_that_ran_at_once_only_the_one_that_kills_alone_fails(serving: Serving) -> None:
     async with serving([TASKS]) as server, AsyncClient(server.listener.address, ONCE) as client:
         words = [f"call {number} after 0.5" for number in range(10)] + ["segfault after 0.2"]

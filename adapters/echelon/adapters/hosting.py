@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echelon.adapters.adapter import AsyncAdapter, BatchAdapter
+from echelon.adapters.adapter import BatchAdapter
+from echelon.adapters.calls import Call
 from echelon.adapters.card import Card
 from echelon.adapters.errors import AdapterLoadError, OutputInvalidError
 from echelon.adapters.settings import load
@@ -15,9 +16,8 @@ from echelon.adapters.settings import load
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from echelon.adapters.adapter import AsyncAdapter
     from echelon.adapters.calls import Request, Returned
-
-STREAMS = ("stream_generate", "stream_language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Opened:
     card: Card
     batches: bool
     """Whether it takes several requests at once, or one at a time and many of them."""
-    streams: tuple[str, ...] = ()
-    """Those of its methods that stream."""
+    streams: tuple[Call, ...] = ()
+    """The calls whose answers it can give piece by piece."""
     probes: tuple[Request, ...] = ()
     """A typical request of each call, as far as the adapter has any."""
 
@@ -60,9 +60,7 @@ def _opened(adapter: Any) -> Opened:
         raise AdapterLoadError(f"the adapter gave {type(card).__name__} as its card")
     card = replace(card, calls=tuple(support for support in card.calls if type(adapter).overrides(support.call)))
     batches = isinstance(adapter, BatchAdapter)
-    base = BatchAdapter if batches else AsyncAdapter
-    has = [name for name in STREAMS if hasattr(base, name)]
-    streams = tuple(name for name in has if getattr(type(adapter), name) is not getattr(base, name))
+    streams = tuple(call for call in Call if type(adapter).streams(call))
     probes = (adapter.probe(support.call) for support in card.calls) if batches else ()
     return Opened(card, batches, streams, tuple(probe for probe in probes if probe is not None))
 

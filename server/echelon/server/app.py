@@ -10,6 +10,7 @@ from echelon.adapters.registry import Registry
 from echelon.rpc.listener import Listener
 from echelon.server.calls import Calls
 from echelon.server.config import ServerConfig
+from echelon.server.contents import Contents
 from echelon.server.models import Models
 from echelon.server.servicer import SERVICE, ModelServicer
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
@@ -21,9 +22,10 @@ class Server:
     def __init__(self, config: ServerConfig, registry: Registry, *, trust: Collection[str] = ()) -> None:
         """The adapters of the distributions named in `trust` run in this process, beside Echelon's own."""
         self.listener = Listener(config.listener)
-        self.models = Models(config.models, registry, trust=trust, message_bytes=config.listener.limits.message_bytes)
-        calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits)
-        self._servicer = ModelServicer(self.models, calls, self.listener.guard)
+        self.models = Models(config.models, registry, trust=trust, limits=config.listener.limits)
+        self.contents = Contents(config.listener.limits, self.listener.admission)
+        calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits, self.contents)
+        self._servicer = ModelServicer(self.models, calls, self.contents, self.listener.guard)
         self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, self._servicer)
 
     async def start(self) -> str:

@@ -26,10 +26,11 @@ class Done(NamedTuple):
 
 
 class _Waiting:
-    __slots__ = ("arrived", "future", "request")
+    __slots__ = ("arrived", "future", "request", "run")
 
-    def __init__(self, request: Request, future: asyncio.Future[Done]) -> None:
+    def __init__(self, request: Request, run: Run, future: asyncio.Future[Done]) -> None:
         self.request = request
+        self.run = run
         self.future = future
         self.arrived = monotonic()
 
@@ -53,15 +54,15 @@ class Batcher:
         self._thread = threading.Thread(target=self._work, name=f"model {name}", daemon=True)
         self._thread.start()
 
-    async def submit(self, request: Request) -> Done:
-        """Wait for the request's end; ServerBusyError where the queue is full.
+    async def submit(self, request: Request, alone: Run | None = None) -> Done:
+        """Wait for the request's end; ServerBusyError where the queue is full. `alone` runs it in no batch, by itself.
 
         A caller that is cancelled takes its call out of the queue, or tells the adapter through its cancellation.
         """
         if self._count >= self._queue_size:
             raise ServerBusyError(f"{self._count} calls wait for this model already", retry_after_s=0.1)
-        waiting = _Waiting(request, self._loop.create_future())
-        key = _signature(request)
+        waiting = _Waiting(request, alone or self._run, self._loop.create_future())
+        key = _signature(request) if alone is None else waiting
         with self._changed:
             self._queues.setdefault(key, deque()).append(waiting)
             self._count += 1
@@ -136,7 +137,7 @@ class Batcher:
 
     def _run_batch(self, batch: list[_Waiting]) -> None:
         started = monotonic()
-        returned = self._try([waiting.request for waiting in batch])
+        returned = _try(batch[0].run, [waiting.request for waiting in batch])
         compute_us = int((monotonic() - started) * 1e6)
         self._deliver(
             [
@@ -145,20 +146,21 @@ class Batcher:
             ]
         )
 
-    def _try(self, requests: list[Request]) -> Sequence[Returned | BaseException]:
-        try:
-            return self._run(requests)
-        # Vendor code runs here: whatever it raises ends its own call and nothing else.
-        except BaseException as error:  # noqa: BLE001  (see above)
-            if len(requests) == 1:
-                return [error]
-        # Who shared a batch must not matter, so each is asked alone: only the guilty fail.
-        return [self._try([request])[0] for request in requests]
-
     def _deliver(self, ended: list[tuple[_Waiting, Done]]) -> None:
         # One hop to the loop for the whole batch; the loop is gone only when the process ends.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_resolve, ended)
+
+
+def _try(run: Run, requests: list[Request]) -> Sequence[Returned | BaseException]:
+    try:
+        return run(requests)
+    # Vendor code runs here: whatever it raises ends its own call and nothing else.
+    except BaseException as error:  # noqa: BLE001  (see above)
+        if len(requests) == 1:
+            return [error]
+    # Who shared a batch must not matter, so each is asked alone: only the guilty fail.
+    return [_try(run, [request])[0] for request in requests]
 
 
 def _resolve(ended: list[tuple[_Waiting, Done]]) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 
 import structlog
 
-from echelon.adapters import Call, Card, EchelonError, Part, Request, UnsupportedError
+from echelon.adapters import Call, Card, EchelonError, Request, Returned, UnsupportedError
 from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, ModelNotReadyError
 from echelon.server.batcher import Batcher, Done
 from echelon.server.config import ModelConfig
 from echelon.server.hosts.host import Host
 from echelon.server.measure import best_batch_size, warm_up
+from echelon.server.pieces import SCRIPTS, Pieces
 from echelon.server.threads import in_thread
 from echelon.wire.cards import card_to_proto
 from echelon.wire.rules import check
@@ -52,6 +53,7 @@ class ServedModel:
         self._on_state: OnState | None = None
         self._is_away = False
         self._telling: set[asyncio.Future[None]] = set()
+        self._streams: tuple[Call, ...] = ()
         self._batcher: Batcher | None = None
         self._log: Any = structlog.get_logger("echelon.server").bind(model=config.name)
 
@@ -70,6 +72,7 @@ class ServedModel:
                 await self._in_time(self._host.close())
             raise
         self.card = replace(card, max_batch_size=size)
+        self._streams = opened.streams
         if opened.batches:
             self._batcher = Batcher(
                 self.name,
@@ -116,11 +119,7 @@ class ServedModel:
         original as its cause.
         """
         self._check_support(request)
-        done = await self._ask(request)
-        returned = done.returned
-        if isinstance(returned, BaseException):
-            raise _shown(returned)
-        return done
+        return _checked(await self._ask(request))
 
     async def _ask(self, request: Request) -> Done:
         if self._batcher is not None:
@@ -137,16 +136,51 @@ class ServedModel:
             return Done(error, 0, 0)
         return Done(outcome, 0, int((perf_counter() - started) * 1e6))
 
-    async def stream(self, request: Request) -> AsyncGenerator[Part] | None:
-        """The parts as the adapter makes them, unchecked; None where it makes no stream. Raises as `answer` does."""
+    async def stream(self, request: Request) -> AsyncGenerator[Any]:
+        """The pieces as the adapter makes them, text or parts, and the Done last, all unchecked.
+
+        The Done alone where the adapter does not stream. Raises as `answer` does.
+        """
+        if request.call not in self._streams:
+            yield await self.answer(request)
+            return
         self._check_support(request)
+        pieces = self._stream_directly(request) if self._batcher is None else self._stream_alone(request, self._batcher)
+        async with aclosing(pieces) as opened:
+            async for piece in opened:
+                yield piece
+
+    async def _stream_alone(self, request: Request, batcher: Batcher) -> AsyncGenerator[Any]:
+        pieces = Pieces(request)
+        asking = asyncio.create_task(batcher.submit(request, partial(_play, self._host, pieces)))
+        asking.add_done_callback(lambda _: pieces.end())
         try:
-            parts = await self._host.stream("stream_generate", request)
-        except asyncio.CancelledError:
+            async with aclosing(pieces.read()) as opened:
+                async for piece in opened:
+                    yield piece
+            yield _checked(await asking)
+        finally:
+            asking.cancel()
+            pieces.give_up()
+
+    async def _stream_directly(self, request: Request) -> AsyncGenerator[Any]:
+        started, script = perf_counter(), SCRIPTS[request.call]()
+        try:
+            items = await self._host.stream(request)
+            if items is not None:
+                async with aclosing(items) as opened:
+                    async for item in opened:
+                        if (piece := script.piece(item)) != "":
+                            yield piece
+        except (asyncio.CancelledError, GeneratorExit):
+            request.cancellation.cancelled = True
             raise
         except BaseException as error:  # noqa: BLE001  (vendor code)
             raise _shown(error) from None
-        return None if parts is None else _parts(parts)
+        if items is None:
+            yield await self.answer(request)
+        else:
+            yield Done(script.outcome(), 0, int((perf_counter() - started) * 1e6))
 
     def _check_support(self, request: Request) -> None:
         if self.state is not ModelState.READY:
@@ -193,15 +227,15 @@ def _shown(error: BaseException) -> EchelonError:
     return failed
 
 
-async def _parts(parts: AsyncGenerator[Part]) -> AsyncGenerator[Part]:
-    async with aclosing(parts) as opened:
-        try:
-            async for part in opened:
-                yield part
-        except (asyncio.CancelledError, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  (vendor code)
-            raise _shown(error) from None
+def _checked(done: Done) -> Done:
+    if isinstance(done.returned, BaseException):
+        raise _shown(done.returned)
+    return done
+
+
+def _play(host: Host, pieces: Pieces, requests: Sequence[Request]) -> Sequence[Returned]:
+    items = host.play(requests[0])
+    return host.run(requests) if items is None else [pieces.play(items)]
 
 
 _VERB = {Call.COMPREHEND: "comprehend", Call.GENERATE: "generate", Call.LANGUAGE: "do language"}

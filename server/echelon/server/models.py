@@ -11,6 +11,7 @@ import structlog
 
 from echelon.adapters.errors import ConfigurationError, ModelNotFoundError
 from echelon.adapters.registry import Registry
+from echelon.rpc.config import Limits
 from echelon.server.config import ModelConfig
 from echelon.server.hosts.choice import host_of
 from echelon.server.model import ModelState, OnState, ServedModel
@@ -20,12 +21,11 @@ class Models:
     """Holds every configured model; one that fails to load stops no other."""
 
     def __init__(
-        self, configs: list[ModelConfig], registry: Registry, *, trust: Collection[str], message_bytes: int
+        self, configs: list[ModelConfig], registry: Registry, *, trust: Collection[str], limits: Limits
     ) -> None:
         """AdapterNotFoundError and AdapterLoadError come out of here, before anything listens."""
         self._models = {
-            config.name: ServedModel(config, host_of(config, registry, trust, message_bytes=message_bytes))
-            for config in configs
+            config.name: ServedModel(config, host_of(config, registry, trust, limits)) for config in configs
         }
         self._log: Any = structlog.get_logger("echelon.server")
 

@@ -40,7 +40,7 @@ class Batches:
             self._jobs.put(lambda: self._run(call, value))
         else:
             self._requests[call], self._windows[call] = [value], threading.Semaphore(WINDOW)
-            self._jobs.put(lambda: self._stream(call, word, value))
+            self._jobs.put(lambda: self._stream(call, value))
 
     def cancel(self, call: int, which: list[int]) -> None:
         """Tell the adapter that nobody waits any more for these requests of a call."""
@@ -65,9 +65,9 @@ class Batches:
         finally:
             del self._requests[call]
 
-    def _stream(self, call: int, word: str, request: Request) -> None:
+    def _stream(self, call: int, request: Request) -> None:
         try:
-            pieces = getattr(self._adapter, word)(request)
+            pieces = getattr(self._adapter, f"stream_{request.call}")(request)
             if pieces is not None:
                 self._send(call, pieces, request)
             self._replies.done(call, pieces is not None)

@@ -51,7 +51,7 @@ class Tasks:
 
     def _begin(self, call: int, word: str, request: Request) -> None:
         self._requests[call] = request
-        making = self._ask(call, request) if word == "ask" else self._stream(call, word, request)
+        making = self._ask(call, request) if word == "ask" else self._stream(call, request)
         self._tasks[call] = self._loop.create_task(self._until_told(call, making))
 
     def _cancel(self, call: int) -> None:
@@ -76,9 +76,9 @@ class Tasks:
     async def _ask(self, call: int, request: Request) -> None:
         self._replies.done(call, await getattr(self._adapter, request.call)(request))
 
-    async def _stream(self, call: int, word: str, request: Request) -> None:
+    async def _stream(self, call: int, request: Request) -> None:
         window = self._windows[call] = asyncio.Semaphore(WINDOW)
-        pieces = getattr(self._adapter, word)(request)
+        pieces = getattr(self._adapter, f"stream_{request.call}")(request)
         if pieces is not None:
             try:
                 async for piece in pieces:

@@ -39,7 +39,6 @@ _RECORDS: tuple[type[Any], ...] = (
     content.Boxes,
     content.Tensor,
     content.Json,
-    content.ContentRef,
     calls.Sampling,
     calls.Request,
     calls.Usage,

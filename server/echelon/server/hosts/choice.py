@@ -8,6 +8,7 @@ from echelon.adapters.errors import ConfigurationError
 from echelon.adapters.hosting import Plan
 from echelon.adapters.registry import Entry, Registry
 from echelon.adapters.settings import nearest
+from echelon.rpc.config import Limits
 from echelon.server.config import ModelConfig
 from echelon.server.hosts.host import Host, Isolation
 from echelon.server.hosts.inproc import InProcess
@@ -15,14 +16,17 @@ from echelon.server.hosts.interpreter import Interpreter
 from echelon.server.hosts.process import Start
 from echelon.server.hosts.supervised import Supervised
 
+_EXPANSION = 4
+"""What a message may be larger as a frame: numbers are text there."""
 
-def host_of(config: ModelConfig, registry: Registry, trust: Collection[str], *, message_bytes: int) -> Host:
+
+def host_of(config: ModelConfig, registry: Registry, trust: Collection[str], limits: Limits) -> Host:
     """The host of a model; AdapterNotFoundError, AdapterLoadError or ConfigurationError where it can have none."""
     # Another environment's adapters are known there alone.
     entry = None if config.process.python is not None else registry.get(config.adapter)
     if _isolation(config, entry, trust) is Isolation.INPROC:
         return InProcess(config.name, registry.load(config.adapter, trust=True), lambda: _plan(config))
-    return _supervised(config, message_bytes)
+    return _supervised(config, limits)
 
 
 def check_trust(registry: Registry, trust: Collection[str]) -> None:
@@ -50,7 +54,7 @@ def _plan(config: ModelConfig) -> Plan:
     return Plan(values, str(folder), where)
 
 
-def _supervised(config: ModelConfig, message_bytes: int) -> Supervised:
+def _supervised(config: ModelConfig, limits: Limits) -> Supervised:
     settings = config.process
     interpreter = Interpreter(settings.python)
 
@@ -62,9 +66,10 @@ def _supervised(config: ModelConfig, message_bytes: int) -> Supervised:
             environment=interpreter.environment(settings.environment),
             plan=_plan(config),
             limits=settings.limits(),
-            message_bytes=message_bytes,
+            message_bytes=limits.message_bytes,
+            frame_bytes=max(_EXPANSION * limits.message_bytes, limits.content_bytes_per_peer),
             load_s=settings.load_s,
             stuck_s=settings.stuck_s,
         )
 
-    return Supervised(config.name, start, load_s=settings.load_s)
+    return Supervised(config.name, start, load_s=settings.load_s, release=interpreter.close)

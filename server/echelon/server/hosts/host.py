@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -35,8 +35,11 @@ class Host(Protocol):
     async def ask(self, request: Request) -> Outcome:
         """The outcome of one request, of an adapter that takes many at once."""
 
-    async def stream(self, method: str, request: Request) -> AsyncGenerator[Any] | None:
-        """What the adapter's `stream_generate` or `stream_language` makes of the request, None where it makes none."""
+    def play(self, request: Request) -> Iterator[Any] | None:
+        """What an adapter that takes batches streams for one request, None where nothing; blocks its thread."""
+
+    async def stream(self, request: Request) -> AsyncGenerator[Any] | None:
+        """What an adapter that takes many requests at once streams for one, None where nothing."""
 
     async def close(self) -> None:
         """Close the adapter, open or not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from echelon.adapters import AsyncAdapter, BatchAdapter, Outcome, Request, Returned
@@ -23,12 +23,10 @@ class InProcess:
         self._class = adapter_class
         self._plan = plan
         self._adapter: Any = None
-        self._streams: tuple[str, ...] = ()
 
     async def open(self, on_ready: OnReady) -> Opened:
         """Open the adapter in a thread; raises what went wrong."""
         self._adapter, opened = await in_thread(lambda: open_adapter(self._class, self._plan()), f"opens {self._name}")
-        self._streams = opened.streams
         return opened
 
     def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
@@ -40,12 +38,15 @@ class InProcess:
         outcome: Outcome = await getattr(self._adapter, request.call)(request)
         return outcome
 
-    async def stream(self, method: str, request: Request) -> AsyncGenerator[Any] | None:
-        """What the adapter streams; only those that take one request at a time do so here."""
-        if method not in self._streams or not isinstance(self._adapter, AsyncAdapter):
-            return None
-        pieces = getattr(self._adapter, method)(request)
-        return None if pieces is None else _closing(pieces)
+    def play(self, request: Request) -> Iterator[Any] | None:
+        """What the adapter streams, one request at a time."""
+        items: Iterator[Any] | None = getattr(self._adapter, f"stream_{request.call}")(request)
+        return items
+
+    async def stream(self, request: Request) -> AsyncGenerator[Any] | None:
+        """What the adapter streams beside other requests."""
+        items = getattr(self._adapter, f"stream_{request.call}")(request)
+        return None if items is None else _closing(items)
 
     async def close(self) -> None:
         """Close the adapter in a thread, once."""
@@ -54,11 +55,11 @@ class InProcess:
             await in_thread(adapter.close, f"closes {self._name}")
 
 
-async def _closing(pieces: AsyncIterator[Any]) -> AsyncGenerator[Any]:
-    """The same pieces; a generator of the vendor's is closed with this one."""
+async def _closing(items: AsyncIterator[Any]) -> AsyncGenerator[Any]:
+    """The same items; a generator of the vendor's is closed with this one."""
     try:
-        async for piece in pieces:
-            yield piece
+        async for item in items:
+            yield item
     finally:
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()

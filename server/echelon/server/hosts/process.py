@@ -24,8 +24,6 @@ from echelon.server.hosts.replies import Reply, Whole
 
 _ENDS_WITHIN_S = 5.0
 """What its guardian has to end a process, before it is ended from here."""
-_EXPANSION = 4
-"""What a message may be larger as a frame: numbers are text there."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Start:
     plan: Plan
     limits: Mapping[str, int]
     message_bytes: int
+    frame_bytes: int
     load_s: float
     stuck_s: float
 
@@ -72,7 +71,7 @@ class Process:
         self.pid = self._popen.pid
         follow(self._popen.stdout, log.bind(pid=self.pid))
         self._socket = ours
-        self._connection = Connection(ours, takes_bytes=_EXPANSION * start.message_bytes)
+        self._connection = Connection(ours, takes_bytes=start.frame_bytes)
         self._numbers = count(1)
         self._waiting: dict[int, tuple[Reply, float]] = {}
         self._changing = threading.Lock()
@@ -99,7 +98,7 @@ class Process:
                 "plan": self._start.plan,
                 "limits": dict(self._start.limits),
                 "message_bytes": self._start.message_bytes,
-                "frame_bytes": _EXPANSION * self._start.message_bytes,
+                "frame_bytes": self._start.frame_bytes,
             }
             opened = self.converse("open", told)
         except (EOFError, OSError, FrameError, KeyError, TypeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -39,7 +40,7 @@ class Whole:
             self.future.set_exception(_raisable(value))
 
 
-class Pieces:
+class Stream:
     """The pieces of a stream, for a task to wait for."""
 
     def __init__(self) -> None:
@@ -52,11 +53,32 @@ class Pieces:
 
     async def next(self) -> Said:
         """The next piece, or the end; raises what the adapter raised."""
-        word, value = await self._said.get()
-        if word == "failed":
-            raise _raisable(value)
-        return word, value
+        return _unless_failed(await self._said.get())
+
+
+class BlockingStream:
+    """The pieces of a stream, for a thread to wait for."""
+
+    def __init__(self) -> None:
+        self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
+
+    def take(self, word: str, value: Any) -> None:
+        """The window that the other end keeps bounds how much waits here."""
+        self._said.put((word, value))
+
+    def next(self, timeout_s: float) -> Said:
+        """The next piece, or the end; raises what the adapter raised, or TimeoutError."""
+        try:
+            return _unless_failed(self._said.get(timeout=timeout_s))
+        except queue.Empty:
+            raise TimeoutError from None
+
+
+def _unless_failed(said: Said) -> Said:
+    if said[0] == "failed":
+        raise _raisable(said[1])
+    return said
 
 
 def _raisable(value: Any) -> BaseException:
-    return value if isinstance(value, BaseException) else EchelonError(f"a process failed with {value!r}")
+    return value if isinstance(value, BaseException) else EchelonError(f"a process failed with {value!r:.100}")

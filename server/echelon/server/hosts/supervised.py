@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,9 +19,11 @@ from echelon.adapters.errors import AdapterCrashedError, ModelNotReadyError
 from echelon.adapters.hosting import Opened, counted
 from echelon.server.hosts.host import Isolation, OnReady
 from echelon.server.hosts.process import CompanyCrashedError, GoneError, Process, Start
-from echelon.server.hosts.replies import Pieces, Whole
+from echelon.server.hosts.replies import BlockingStream, Reply, Said, Stream, Whole
 from echelon.server.hosts.turns import Turns
 from echelon.server.threads import in_thread
+
+T = TypeVar("T")
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
@@ -36,11 +38,12 @@ class Supervised:
 
     isolation = Isolation.SUBPROCESS
 
-    def __init__(self, name: str, start: Callable[[], Start], *, load_s: float) -> None:
-        """`start` makes what each process is started with; it may block, and raise."""
+    def __init__(self, name: str, start: Callable[[], Start], *, load_s: float, release: Callable[[], None]) -> None:
+        """`start` makes what each process is started with, may block, and raise; `release` gives back what it took."""
         self._name = name
         self._start = start
         self._load_s = load_s
+        self._release = release
         self._log: Any = structlog.get_logger("echelon.server").bind(model=name)
         self._turns = Turns()
         self._closing = threading.Event()
@@ -64,28 +67,36 @@ class Supervised:
 
     def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
         """What the adapter makes of a batch."""
-        deadline = max(self._deadline(request) for request in requests)
         reply = Whole()
-        while True:
-            process = self._wait_for_process(deadline)
-            with suppress(GoneError):
-                call = process.begin("run", list(requests), reply, deadline=deadline)
-                break
-        told: set[int] = set()
+        process, call = self._begin_here("run", list(requests), reply, max(map(self._deadline, requests)))
+        return counted(_patiently(reply.future.result, process, call, requests), requests)
+
+    def play(self, request: Request) -> Iterator[Any] | None:
+        """The pieces that the adapter makes, one request at a time; None where it makes none."""
+        reply = BlockingStream()
+        process, call = self._begin_here("stream", request, reply, self._deadline(request))
+        said = _patiently(reply.next, process, call, [request])
+        return None if said == ("done", False) else self._play(process, call, reply, request, said)
+
+    def _play(self, process: Process, call: int, reply: BlockingStream, request: Request, said: Said) -> Iterator[Any]:
+        word, value = said
+        try:
+            while word == "piece":
+                yield value
+                process.tell(call, "more")
+                word, value = _patiently(reply.next, process, call, [request])
+        except GeneratorExit:
+            process.tell(call, "cancel", [0])
+            raise
+
+    def _begin_here(self, word: str, value: Any, reply: Reply, deadline: float) -> tuple[Process, int]:
         while True:
             try:
-                return counted(reply.future.result(_LOOK_S), requests)
+                process = self._process.result(max(0.0, deadline - monotonic()))
             except TimeoutError:
-                given_up = {index for index, request in enumerate(requests) if request.cancellation} - told
-                if given_up:
-                    process.tell(call, "cancel", sorted(given_up))
-                    told |= given_up
-
-    def _wait_for_process(self, deadline: float) -> Process:
-        try:
-            return self._process.result(max(0.0, deadline - monotonic()))
-        except TimeoutError:
-            raise self._away() from None
+                raise self._away() from None
+            with suppress(GoneError):
+                return process, process.begin(word, value, reply, deadline=deadline)
 
     async def ask(self, request: Request) -> Outcome:
         """What the adapter makes of one request; asked again alone where the process died under several."""
@@ -106,30 +117,29 @@ class Supervised:
             raise
         return outcome
 
-    async def stream(self, method: str, request: Request) -> AsyncGenerator[Any] | None:
-        """The pieces that the adapter makes, None where it makes none."""
-        if method not in self._opened.result().streams:
-            return None
-        pieces = Pieces()
-        process, call = await self._begin(method, request, pieces)
+    async def stream(self, request: Request) -> AsyncGenerator[Any] | None:
+        """The pieces that the adapter makes beside other calls; None where it makes none."""
+        reply = Stream()
+        process, call = await self._begin("stream", request, reply)
         try:
-            word, value = await pieces.next()
+            said = await reply.next()
         except asyncio.CancelledError:
             self._sender.submit(process.tell, call, "cancel", [0])
             raise
-        return None if (word, value) == ("done", False) else self._pieces(process, call, pieces, word, value)
+        return None if said == ("done", False) else self._pieces(process, call, reply, said)
 
-    async def _pieces(self, process: Process, call: int, pieces: Pieces, word: str, value: Any) -> AsyncGenerator[Any]:
+    async def _pieces(self, process: Process, call: int, reply: Stream, said: Said) -> AsyncGenerator[Any]:
+        word, value = said
         try:
             while word == "piece":
                 yield value
                 self._sender.submit(process.tell, call, "more")
-                word, value = await pieces.next()
+                word, value = await reply.next()
         except (asyncio.CancelledError, GeneratorExit):
             self._sender.submit(process.tell, call, "cancel", [0])
             raise
 
-    async def _begin(self, word: str, request: Request, reply: Whole | Pieces) -> tuple[Process, int]:
+    async def _begin(self, word: str, request: Request, reply: Reply) -> tuple[Process, int]:
         deadline = self._deadline(request)
         while True:
             try:
@@ -232,8 +242,22 @@ class Supervised:
                 self._current.kill("was not needed any more")
             self._thread.join(_CLOSES_WITHIN_S)
             self._sender.shutdown(wait=False)
+            self._release()
             if not self._process.done():
                 self._process.set_exception(self._away())
+
+
+def _patiently(take: Callable[[float], T], process: Process, call: int, requests: Sequence[Request]) -> T:
+    """What `take` gives, however long it takes; meanwhile the adapter is told of requests that nobody waits for."""
+    told: set[int] = set()
+    while True:
+        try:
+            return take(_LOOK_S)
+        except TimeoutError:
+            given_up = {index for index, request in enumerate(requests) if request.cancellation} - told
+            if given_up:
+                process.tell(call, "cancel", sorted(given_up))
+                told |= given_up
 
 
 def _promise() -> Future[Any]:
