@@ -25,7 +25,7 @@ ONCE = Options(retry=Retry(attempts=1))
 def environment(folder: Path, *packages: str) -> Path:
     """A virtual environment with these packages, as a vendor makes it."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
     subprocess.run(pip, check=True, timeout=110)
     return folder
 

@@ -31,7 +31,7 @@ def host_of(config: ModelConfig, registry: Registry, trust: Collection[str], lim
 
 def check_trust(registry: Registry, trust: Collection[str]) -> None:
     """ConfigurationError for the name of a distribution that brings no adapter: it is misspelt, or not installed."""
-    known = {entry.distribution for entry in registry.entries()}
+    known = {entry.distribution for entry in registry.entries()} if trust else set()
     for name in trust:
         if name not in known:
             raise ConfigurationError(

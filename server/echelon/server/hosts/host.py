@@ -18,7 +18,6 @@ class Isolation(StrEnum):
 
     INPROC = "inproc"
     SUBPROCESS = "subprocess"
-    REMOTE = "remote"
 
 
 class Host(Protocol):
