@@ -66,6 +66,10 @@ class ModelConfig:
     isolation: Isolation | None = None
     """Where the adapter's code runs; None: Echelon's own in the server's process, anybody else's in one of its own."""
     process: ProcessConfig = field(default_factory=ProcessConfig)
+    instances: int = 1
+    """Copies of the adapter, on each device, that share the model's queue."""
+    devices: list[int] = field(default_factory=list)
+    """Numbers of GPUs: a process sees its own alone, an adapter inside the server is told by its setting `device`."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -78,6 +82,8 @@ class ModelConfig:
             raise ValueError("max_batch_size must be at least 1")
         if self.max_delay_ms < 0 or self.queue_size < 1:
             raise ValueError("max_delay_ms must be at least 0, and queue_size at least 1")
+        if self.instances < 1 or min(self.devices, default=0) < 0 or len(set(self.devices)) < len(self.devices):
+            raise ValueError("instances must be at least 1, and devices numbers from 0 up, each once")
         if self.isolation is Isolation.INPROC and self.process != ProcessConfig():
             raise ValueError("process settings are for an adapter in a process of its own; leave isolation: inproc out")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -15,6 +15,7 @@ import structlog
 
 from echelon.adapters import Call, Card, EchelonError, Request, Returned, UnsupportedError
 from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, ModelNotReadyError
+from echelon.adapters.hosting import Opened
 from echelon.server.batcher import Batcher, Done
 from echelon.server.config import ModelConfig
 from echelon.server.hosts.host import Host
@@ -41,17 +42,18 @@ class ModelState(StrEnum):
 
 
 class ServedModel:
-    """Opens an adapter in its host, asks it, and closes it."""
+    """Opens an adapter in its hosts, asks whichever is free, and closes it."""
 
-    def __init__(self, config: ModelConfig, host: Host) -> None:
+    def __init__(self, config: ModelConfig, hosts: Sequence[Host]) -> None:
         self.name = config.name
         self.state = ModelState.LOADING
         self.card = Card(version="", calls=(), name=config.name)
-        self.isolation = host.isolation
+        self.isolation = hosts[0].isolation
         self._config = config
-        self._host = host
+        self._hosts = hosts
+        self._away: set[int] = set()
+        self._asked = [0] * len(hosts)
         self._on_state: OnState | None = None
-        self._is_away = False
         self._telling: set[asyncio.Future[None]] = set()
         self._streams: tuple[Call, ...] = ()
         self._batcher: Batcher | None = None
@@ -63,31 +65,41 @@ class ServedModel:
         `on_state` is told when the model, once ready, cannot answer for a while, and when it can again.
         """
         try:
-            opened = await self._host.open(self._on_ready)
+            opened = await self._open()
             card = self._checked(opened.card)
             size = await in_thread(partial(self._warm_up, opened.probes), f"warms up {self.name}")
         except BaseException as error:
             self.state = ModelState.FAILED
             if not isinstance(error, asyncio.CancelledError):
-                await self._in_time(self._host.close())
+                await self._close_hosts()
             raise
         self.card = replace(card, max_batch_size=size)
         self._streams = opened.streams
         if opened.batches:
             self._batcher = Batcher(
                 self.name,
-                self._host.run,
+                self._hosts,
                 max_size=size,
                 max_delay_s=self._config.max_delay_ms / 1000,
                 queue_size=self._config.queue_size,
             )
         self._on_state = on_state
-        if self.state is ModelState.LOADING and not self._is_away:
+        if self.state is ModelState.LOADING and len(self._away) < len(self._hosts):
             self.state = ModelState.READY
         self._log.info("model ready", adapter=self._config.adapter, isolation=self.isolation, max_batch_size=size)
 
-    def _on_ready(self, ready: bool) -> None:
-        self._is_away = not ready
+    async def _open(self) -> Opened:
+        """Open every host; what the first one says is said of the model."""
+        opening = [host.open(partial(self._on_ready, number)) for number, host in enumerate(self._hosts)]
+        opened = await asyncio.gather(*opening, return_exceptions=True)
+        for each in opened:
+            if isinstance(each, BaseException):
+                raise each
+        return opened[0]  # type: ignore[return-value]  # no exception, as just seen
+
+    def _on_ready(self, number: int, ready: bool) -> None:
+        (self._away.discard if ready else self._away.add)(number)
+        ready = len(self._away) < len(self._hosts)
         before = ModelState.LOADING if ready else ModelState.READY
         if self.state is before and self._on_state is not None:
             self.state = ModelState.READY if ready else ModelState.LOADING
@@ -106,11 +118,12 @@ class ServedModel:
 
     def _warm_up(self, probes: Sequence[Request]) -> int:
         """Run the probe of each call; the batch size to use."""
-        if self._config.max_batch_size is None:
-            return max((best_batch_size(self._host.run, probe) for probe in probes), default=1)
-        for probe in probes:
-            warm_up(self._host.run, probe)
-        return self._config.max_batch_size
+        for host in self._hosts:
+            for probe in probes:
+                warm_up(host.run, probe)
+        if self._config.max_batch_size is not None:
+            return self._config.max_batch_size
+        return max((best_batch_size(self._hosts[0].run, probe) for probe in probes), default=1)
 
     async def answer(self, request: Request) -> Done:
         """What the adapter returned for `request`, unchecked.
@@ -126,7 +139,8 @@ class ServedModel:
             return await self._batcher.submit(request)
         started = perf_counter()
         try:
-            outcome = await self._host.ask(request)
+            with self._least_asked() as host:
+                outcome = await host.ask(request)
         # Vendor code: `answer` decides what may be shown. It may cancel itself; that is not our caller's doing.
         except BaseException as error:
             task = asyncio.current_task()
@@ -152,7 +166,7 @@ class ServedModel:
 
     async def _stream_alone(self, request: Request, batcher: Batcher) -> AsyncGenerator[Any]:
         pieces = Pieces(request)
-        asking = asyncio.create_task(batcher.submit(request, partial(_play, self._host, pieces)))
+        asking = asyncio.create_task(batcher.submit(request, partial(_play, pieces)))
         asking.add_done_callback(lambda _: pieces.end())
         try:
             async with aclosing(pieces.read()) as opened:
@@ -166,12 +180,13 @@ class ServedModel:
     async def _stream_directly(self, request: Request) -> AsyncGenerator[Any]:
         started, script = perf_counter(), SCRIPTS[request.call]()
         try:
-            items = await self._host.stream(request)
-            if items is not None:
-                async with aclosing(items) as opened:
-                    async for item in opened:
-                        if (piece := script.piece(item)) != "":
-                            yield piece
+            with self._least_asked() as host:
+                items = await host.stream(request)
+                if items is not None:
+                    async with aclosing(items) as opened:
+                        async for item in opened:
+                            if (piece := script.piece(item)) != "":
+                                yield piece
         except (asyncio.CancelledError, GeneratorExit):
             request.cancellation.cancelled = True
             raise
@@ -181,6 +196,16 @@ class ServedModel:
             yield await self.answer(request)
         else:
             yield Done(script.outcome(), 0, int((perf_counter() - started) * 1e6))
+
+    @contextmanager
+    def _least_asked(self) -> Iterator[Host]:
+        """The host with the fewest calls, of those that are there."""
+        number = min(range(len(self._hosts)), key=lambda number: (number in self._away, self._asked[number]))
+        self._asked[number] += 1
+        try:
+            yield self._hosts[number]
+        finally:
+            self._asked[number] -= 1
 
     def _check_support(self, request: Request) -> None:
         if self.state is not ModelState.READY:
@@ -206,7 +231,10 @@ class ServedModel:
         self.drain()
         if self._batcher is not None:
             await self._in_time(in_thread(self._batcher.close, f"drains {self.name}"))
-        await self._in_time(self._host.close())
+        await self._close_hosts()
+
+    async def _close_hosts(self) -> None:
+        await asyncio.gather(*(self._in_time(host.close()) for host in self._hosts))
 
     async def _in_time(self, closing: Coroutine[Any, Any, None]) -> None:
         try:
@@ -233,7 +261,7 @@ def _checked(done: Done) -> Done:
     return done
 
 
-def _play(host: Host, pieces: Pieces, requests: Sequence[Request]) -> Sequence[Returned]:
+def _play(pieces: Pieces, host: Host, requests: Sequence[Request]) -> Sequence[Returned]:
     items = host.play(requests[0])
     return host.run(requests) if items is None else [pieces.play(items)]
 

@@ -13,7 +13,7 @@ from echelon.adapters.errors import ConfigurationError, ModelNotFoundError
 from echelon.adapters.registry import Registry
 from echelon.rpc.config import Limits
 from echelon.server.config import ModelConfig
-from echelon.server.hosts.choice import host_of
+from echelon.server.hosts.choice import hosts_of
 from echelon.server.model import ModelState, OnState, ServedModel
 
 
@@ -25,7 +25,7 @@ class Models:
     ) -> None:
         """AdapterNotFoundError and AdapterLoadError come out of here, before anything listens."""
         self._models = {
-            config.name: ServedModel(config, host_of(config, registry, trust, limits)) for config in configs
+            config.name: ServedModel(config, hosts_of(config, registry, trust, limits)) for config in configs
         }
         self._log: Any = structlog.get_logger("echelon.server")
 

@@ -1,8 +1,9 @@
-"""Which host a model gets."""
+"""Which hosts a model gets."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
 from echelon.adapters.errors import ConfigurationError
 from echelon.adapters.hosting import Plan
@@ -16,17 +17,23 @@ from echelon.server.hosts.interpreter import Interpreter
 from echelon.server.hosts.process import Start
 from echelon.server.hosts.supervised import Supervised
 
+_DEVICES = "CUDA_VISIBLE_DEVICES"
 _EXPANSION = 4
 """What a message may be larger as a frame: numbers are text there."""
 
 
-def host_of(config: ModelConfig, registry: Registry, trust: Collection[str], limits: Limits) -> Host:
-    """The host of a model; AdapterNotFoundError, AdapterLoadError or ConfigurationError where it can have none."""
+def hosts_of(config: ModelConfig, registry: Registry, trust: Collection[str], limits: Limits) -> list[Host]:
+    """The hosts of a model; AdapterNotFoundError, AdapterLoadError or ConfigurationError where it can have none."""
     # Another environment's adapters are known there alone.
     entry = None if config.process.python is not None else registry.get(config.adapter)
+    make: Callable[[int | None], Host]
     if _isolation(config, entry, trust) is Isolation.INPROC:
-        return InProcess(config.name, registry.load(config.adapter, trust=True), lambda: _plan(config))
-    return _supervised(config, limits)
+        adapter_class = registry.load(config.adapter, trust=True)
+        make = lambda device: InProcess(config.name, adapter_class, partial(_plan, config, device))  # noqa: E731  (two makers of one name)
+    else:
+        make = partial(_supervised, config, limits)
+    devices: list[int | None] = [*config.devices] or [None]
+    return [make(device) for device in devices for _ in range(config.instances)]
 
 
 def check_trust(registry: Registry, trust: Collection[str]) -> None:
@@ -48,22 +55,23 @@ def _isolation(config: ModelConfig, entry: Entry | None, trust: Collection[str])
     return Isolation.INPROC if runs_here else Isolation.SUBPROCESS
 
 
-def _plan(config: ModelConfig) -> Plan:
+def _plan(config: ModelConfig, device: int | None = None) -> Plan:
     values, folder = config.values()
     where = str(config.settings_file or f"settings of model {config.name!r}")
-    return Plan(values, str(folder), where)
+    return Plan(values if device is None else {**values, "device": f"cuda:{device}"}, str(folder), where)
 
 
-def _supervised(config: ModelConfig, limits: Limits) -> Supervised:
+def _supervised(config: ModelConfig, limits: Limits, device: int | None) -> Supervised:
     settings = config.process
     interpreter = Interpreter(settings.python)
+    environment = settings.environment if device is None else {**settings.environment, _DEVICES: str(device)}
 
     def start() -> Start:
         interpreter.prepare()
         return Start(
             adapter=config.adapter,
             python=str(interpreter.path),
-            environment=interpreter.environment(settings.environment),
+            environment=interpreter.environment(environment),
             plan=_plan(config),
             limits=settings.limits(),
             message_bytes=limits.message_bytes,

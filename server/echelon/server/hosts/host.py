@@ -28,6 +28,9 @@ class Host(Protocol):
     async def open(self, on_ready: OnReady) -> Opened:
         """Open the adapter; raises what went wrong."""
 
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it can be asked, at the latest after `timeout_s`; blocks its thread."""
+
     def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
         """One outcome for each request of one call, of an adapter that takes batches; blocks its thread."""
 

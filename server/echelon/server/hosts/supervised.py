@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
 from time import monotonic
@@ -64,6 +64,10 @@ class Supervised:
         self._watch()
         opened: Opened = await _outcome_of(self._opened)
         return opened
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether there is a process, at the latest after `timeout_s`."""
+        return bool(wait([self._process], timeout_s).done)
 
     def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
         """What the adapter makes of a batch."""

@@ -25,16 +25,18 @@ from .deeds import do
 
 @dataclass(frozen=True)
 class RogueSettings:
-    """What to do when it opens, and a file that gets a letter each time."""
+    """What to do when it opens, a file that gets a letter each time, and what others call the device."""
 
     opens_with: str = ""
     diary: Path | None = None
+    device: str = "auto"
 
 
 class Rogue(BatchAdapter[RogueSettings]):
     """Does what it is told."""
 
     def open(self, settings: RogueSettings) -> None:
+        self._device = settings.device
         print("opening, as everybody may hear")  # noqa: T201  (the point of it)
         if settings.diary is not None:
             with settings.diary.open("a") as diary:
@@ -45,7 +47,10 @@ class Rogue(BatchAdapter[RogueSettings]):
         return Card("1", (CallSupport(Call.LANGUAGE, (Kind.TEXT,), (Kind.TEXT,)),))
 
     def language(self, requests: Sequence[Request]) -> Sequence[Returned]:
-        return [Answer((Text(do(request.instruction)),)) for request in requests]
+        return [Answer((Text(self._do(request.instruction)),)) for request in requests]
+
+    def _do(self, instruction: str) -> str:
+        return self._device if instruction == "device" else do(instruction)
 
     def stream_language(self, request: Request) -> Iterator[str | Outcome] | None:
         return None if request.instruction == "whole" else self._pieces(request)
