@@ -190,7 +190,7 @@ async def test_a_poisoned_request_fails_alone_and_its_batch_is_answered(serving:
     assert isinstance(outcomes[2], errors.AdapterCrashedError)
     assert [words_of(outcome) for outcome in (*outcomes[:2], outcomes[3])] == ["one", "two", "three"]
     # Once at first, once after the batch, and once after the guilty call by itself, unless that was the last.
-    assert diary.read_text() in ("oo", "ooo")
+    assert len(diary.read_text().splitlines()) in (2, 3)
 
 
 async def test_an_answer_that_is_too_large_fails_alone_and_costs_no_process(serving: Serving) -> None:
@@ -383,7 +383,8 @@ async def test_a_server_that_stops_while_a_process_opens_its_adapter_leaves_noth
     models = [{**ROGUE, "settings": {"opens_with": "hang", "diary": str(diary)}}]
     async with serving(models, loads=False) as server:
         loading = asyncio.create_task(server.load())
-        await until(diary.exists)
-        pid = server.models.get("rogue")._host._current.pid
+        await until(lambda: diary.exists() and diary.read_text().endswith("\n"))
+        pid = int(diary.read_text())
+        assert is_alive(pid)
         loading.cancel()
     assert not is_alive(pid)

@@ -18,7 +18,7 @@ from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, ModelN
 from echelon.adapters.hosting import Opened
 from echelon.server.batcher import Batcher, Done
 from echelon.server.config import ModelConfig
-from echelon.server.hosts.host import Host
+from echelon.server.hosts.host import Host, OnReady
 from echelon.server.measure import best_batch_size, warm_up
 from echelon.server.pieces import SCRIPTS, Pieces
 from echelon.server.threads import in_thread
@@ -90,12 +90,12 @@ class ServedModel:
 
     async def _open(self) -> Opened:
         """Open every host; what the first one says is said of the model."""
-        opening = [host.open(partial(self._on_ready, number)) for number, host in enumerate(self._hosts)]
-        opened = await asyncio.gather(*opening, return_exceptions=True)
-        for each in opened:
-            if isinstance(each, BaseException):
-                raise each
-        return opened[0]  # type: ignore[return-value]  # no exception, as just seen
+        opening = [_opened(host, partial(self._on_ready, number)) for number, host in enumerate(self._hosts)]
+        ended = await asyncio.gather(*opening)
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise error
+        return ended[0]  # type: ignore[return-value]  # no exception, as just seen
 
     def _on_ready(self, number: int, ready: bool) -> None:
         (self._away.discard if ready else self._away.add)(number)
@@ -245,6 +245,16 @@ class ServedModel:
             if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
                 raise
             self._log.error("model did not close", exc_info=error)
+
+
+async def _opened(host: Host, on_ready: OnReady) -> Opened | BaseException:
+    """What came of it; a vendor's SystemExit, raised in a task, would end the loop."""
+    try:
+        return await host.open(on_ready)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001  (raised again where it is awaited)
+        return error
 
 
 def _shown(error: BaseException) -> EchelonError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from .deeds import do
 
 @dataclass(frozen=True)
 class RogueSettings:
-    """What to do when it opens, a file that gets a letter each time, and what others call the device."""
+    """What to do when it opens, a file that gets the process's number, and what others call the device."""
 
     opens_with: str = ""
     diary: Path | None = None
@@ -40,7 +41,7 @@ class Rogue(BatchAdapter[RogueSettings]):
         print("opening, as everybody may hear")  # noqa: T201  (the point of it)
         if settings.diary is not None:
             with settings.diary.open("a") as diary:
-                diary.write("o")
+                diary.write(f"{os.getpid()}\n")
         do(settings.opens_with)
 
     def card(self) -> Card:
