@@ -173,7 +173,7 @@ async def test_a_process_that_leaks_to_its_limit_is_started_again_and_only_a_glu
 async def test_limits_of_processor_time_and_files_hold(beside: Callable[..., Any], serving: Serving) -> None:
     async with beside(ROGUE, process={"cpu_s": 3}) as rogue:
         error = await rogue.dies_of("spin", timeout_s=LONG_S)
-        assert str(error) == "the model's process was ended by SIGKILL"
+        assert str(error) == "the model's process was ended by SIGXCPU"
         await rogue.returns()
     async with serving([{**ROGUE, "process": {"files": 1}}], loads=False) as server:
         failed = await server.load()
@@ -317,6 +317,7 @@ def test_secrets_and_files_of_the_server_stay_with_it(
     for pid in (worker, guardian):
         assert b"sesame" not in Path(f"/proc/{pid}/environ").read_bytes()
     assert "sesame-4711" not in environment.values()
+    assert "NoNewPrivs:\t1\n" in Path(f"/proc/{worker}/status").read_text()
     # Nothing, the pipe of what it prints twice, and the socket.
     kinds = sorted(link.partition(":")[0] for number, link in files.items() if not link.startswith("/proc/"))
     assert kinds == ["/dev/null", "pipe", "pipe", "socket"]

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 _ON_LINUX = sys.platform == "linux"
 
 
@@ -33,6 +34,8 @@ def split(lifeline: int) -> None:
         _guard(child, lifeline)
     os.setpgid(0, 0)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # No program with a set-user-ID bit makes more of it than the server is.
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     if os.getppid() != guardian:
         os._exit(1)
 

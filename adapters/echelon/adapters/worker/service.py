@@ -8,6 +8,7 @@ import resource
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.adapter import BatchAdapter
@@ -85,18 +86,26 @@ def _beat(connection: Connection) -> None:
             connection.send(0, "alive")
 
 
+@dataclass(frozen=True)
+class _Limit:
+    kind: int
+    unit: int = 1
+    slack: int = 0
+    """What the hard limit lies above the soft one, so that the signal of the soft one tells what happened."""
+
+
 _LIMITS = {
-    "memory_mb": (resource.RLIMIT_DATA, 1 << 20),
-    "cpu_s": (resource.RLIMIT_CPU, 1),
-    "files": (resource.RLIMIT_NOFILE, 1),
+    # Not the address space: CUDA and others reserve a lot of it and use little.
+    "memory_mb": _Limit(resource.RLIMIT_DATA, unit=1 << 20),
+    "cpu_s": _Limit(resource.RLIMIT_CPU, slack=5),
+    "files": _Limit(resource.RLIMIT_NOFILE),
 }
-"""What limits what, and the unit in it. Not the address space: CUDA and others reserve a lot of it and use little."""
 
 
 def _limit(limits: Mapping[str, int]) -> None:
     for name, most in limits.items():
-        kind, unit = _LIMITS[name]
+        limit = _LIMITS[name]
         try:
-            resource.setrlimit(kind, (most * unit, most * unit))
+            resource.setrlimit(limit.kind, (most * limit.unit, most * limit.unit + limit.slack))
         except (ValueError, OSError) as error:
             raise SettingsError(f"the limit {name} of {most} cannot be set: {error}") from error

@@ -25,6 +25,8 @@ from echelon.server.hosts.replies import Reply, Whole
 _ENDS_WITHIN_S = 5.0
 """What its guardian has to end a process, before it is ended from here."""
 
+_SIGNALS = {number.value: number.name for number in signal.Signals}
+
 
 @dataclass(frozen=True)
 class Start:
@@ -54,24 +56,13 @@ class Process:
 
     def __init__(self, start: Start, log: Any) -> None:
         self._start = start
-        ours, theirs = socket.socketpair()
-        command = [start.python, "-P", "-m", "echelon.adapters.worker", str(theirs.fileno()), start.adapter]
+        self._socket, theirs = socket.socketpair()
         with theirs:
-            self._popen = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=start.environment,
-                pass_fds=(theirs.fileno(),),
-                # A Ctrl-C is for the server, which lets calls finish.
-                start_new_session=True,
-            )
+            self._popen = _popen(start, theirs.fileno())
         assert self._popen.stdout is not None
         self.pid = self._popen.pid
         follow(self._popen.stdout, log.bind(pid=self.pid))
-        self._socket = ours
-        self._connection = Connection(ours, takes_bytes=start.frame_bytes)
+        self._connection = Connection(self._socket, takes_bytes=start.frame_bytes)
         self._numbers = count(1)
         self._waiting: dict[int, tuple[Reply, float]] = {}
         self._changing = threading.Lock()
@@ -200,9 +191,22 @@ class Process:
         return self._popen.wait()
 
 
+def _popen(start: Start, end: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [start.python, "-P", "-m", "echelon.adapters.worker", str(end), start.adapter],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=start.environment,
+        pass_fds=(end,),
+        # A Ctrl-C is for the server, which lets calls finish.
+        start_new_session=True,
+    )
+
+
 def _ended(code: int) -> str:
     if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
+        return f"was ended by {_SIGNALS.get(-code, f'signal {-code}')}"
     if code == OUT_OF_MEMORY:
         return "reached its limit of memory"
     return f"exited with code {code}"

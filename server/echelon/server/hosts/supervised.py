@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 
 from echelon.adapters import Outcome, Request, Returned
-from echelon.adapters.errors import AdapterCrashedError, ModelNotReadyError
+from echelon.adapters.errors import AdapterCrashedError, BudgetExceededError, ModelNotReadyError
 from echelon.adapters.hosting import Opened, counted
 from echelon.server.hosts.host import Isolation, OnReady
 from echelon.server.hosts.process import CompanyCrashedError, GoneError, Process, Start
@@ -70,7 +70,10 @@ class Supervised:
         return bool(wait([self._process], timeout_s).done)
 
     def run(self, requests: Sequence[Request]) -> Sequence[Returned]:
-        """What the adapter makes of a batch."""
+        """What the adapter makes of a batch; BudgetExceededError where nobody waits for it any more."""
+        if all(request.cancellation or self._deadline(request) < monotonic() for request in requests):
+            # A batch that killed a process, by taking too long perhaps, is asked again.
+            raise BudgetExceededError("nobody waits for the call any more")
         reply = Whole()
         process, call = self._begin_here("run", list(requests), reply, max(map(self._deadline, requests)))
         return counted(_patiently(reply.future.result, process, call, requests), requests)
@@ -117,7 +120,7 @@ class Supervised:
         try:
             outcome: Outcome = await _outcome_of(reply.future)
         except asyncio.CancelledError:
-            self._sender.submit(process.tell, call, "cancel", [0])
+            self._tell_later(process, call, "cancel", [0])
             raise
         return outcome
 
@@ -128,7 +131,7 @@ class Supervised:
         try:
             said = await reply.next()
         except asyncio.CancelledError:
-            self._sender.submit(process.tell, call, "cancel", [0])
+            self._tell_later(process, call, "cancel", [0])
             raise
         return None if said == ("done", False) else self._pieces(process, call, reply, said)
 
@@ -137,10 +140,10 @@ class Supervised:
         try:
             while word == "piece":
                 yield value
-                self._sender.submit(process.tell, call, "more")
+                self._tell_later(process, call, "more")
                 word, value = await reply.next()
         except (asyncio.CancelledError, GeneratorExit):
-            self._sender.submit(process.tell, call, "cancel", [0])
+            self._tell_later(process, call, "cancel", [0])
             raise
 
     async def _begin(self, word: str, request: Request, reply: Reply) -> tuple[Process, int]:
@@ -155,6 +158,11 @@ class Supervised:
             with suppress(GoneError):
                 # Writing waits where the process is slow to read.
                 return process, await self._loop.run_in_executor(self._sender, begin)
+
+    def _tell_later(self, process: Process, call: int, word: str, value: Any = None) -> None:
+        # Once the server stops there is nobody left to tell.
+        with suppress(RuntimeError):
+            self._sender.submit(process.tell, call, word, value)
 
     def _deadline(self, request: Request) -> float:
         return monotonic() + self._load_s if request.deadline is None else request.deadline
