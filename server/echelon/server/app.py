@@ -12,8 +12,10 @@ from echelon.server.calls import Calls
 from echelon.server.config import ServerConfig
 from echelon.server.contents import Contents
 from echelon.server.models import Models
+from echelon.server.open_inference import OpenInferenceServicer, add_to_server
 from echelon.server.servicer import SERVICE, ModelServicer
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
+from echelon.wire.open_inference import pool
 
 
 class Server:
@@ -26,6 +28,8 @@ class Server:
         calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits, self.contents)
         self._servicer = ModelServicer(self.models, calls, self.contents, self.listener.guard)
         self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, self._servicer)
+        open_inference = OpenInferenceServicer(self.models, calls, config.listener.limits)
+        self.listener.add(add_to_server, open_inference, pool=pool())
 
     async def start(self) -> str:
         """Bind, so that health can be asked while models load; the address."""
