@@ -13,6 +13,8 @@ import grpc
 import numpy as np
 import pytest
 from grpc_status import rpc_status
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from echelon.adapters import (
     Answer,
@@ -30,7 +32,10 @@ from echelon.adapters import (
     errors,
 )
 from echelon.clients import AsyncClient, Options, Pipeline, Retry
+from echelon.rpc.admission import Admission
+from echelon.rpc.config import Limits
 from echelon.server import contents as module
+from echelon.server.contents import Contents
 from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
@@ -210,6 +215,40 @@ async def test_an_upload_that_does_not_add_up_leaves_nothing(serving: Serving, w
         assert server.contents.charged_bytes == 0
         await put(stub, upload(b"abc"))
         assert server.contents.charged_bytes == module.SMALLEST_CHARGE_BYTES
+
+
+DATA = b"0123456789"
+REF = reference(DATA)
+FRAMES = st.one_of(
+    st.just(pb.PutContentRequest(start=REF)),
+    st.builds(start, st.binary(max_size=12)),
+    st.builds(chunk, st.integers(0, 12), st.binary(max_size=12)),
+    st.builds(lambda at, size: chunk(at, DATA[at : at + size]), st.integers(0, 9), st.integers(1, 10)),
+    st.just(pb.PutContentRequest()),
+)
+
+
+@given(st.lists(FRAMES, max_size=6))
+@example([pb.PutContentRequest(start=REF), chunk(0, DATA[:4]), chunk(4, DATA[4:])])
+def test_whatever_is_uploaded_is_kept_whole_or_not_at_all(frames: list[pb.PutContentRequest]) -> None:
+    limits = Limits()
+    contents = Contents(limits, Admission(limits))
+
+    async def sent() -> AsyncIterator[pb.PutContentRequest]:
+        for frame in frames:
+            yield frame
+
+    async def received() -> None:
+        try:
+            ref = await contents.receive("peer", sent())
+        except errors.InvalidInputError:
+            assert contents.charged_bytes == 0
+        else:
+            (data,) = contents.resolve("peer", [ref]).values()
+            assert reference(data) == ref
+            assert contents.charged_bytes == module.SMALLEST_CHARGE_BYTES
+
+    asyncio.run(received())
 
 
 @pytest.mark.parametrize("how", ["cancelled", "vanished"])

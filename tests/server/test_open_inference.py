@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
+import hypothesis
 import numpy as np
 import pytest
 import tritonclient.grpc.aio as triton
+from hypothesis import strategies as st
 from real_triton import RealTriton, write_model
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from echelon.adapters import Answer, Audio, Call, Choice, Image, Mask, Number, Request, Text, Video, VideoFrame
 from echelon.adapters.content import Box, Boxes, Mesh, ScoredLabel
+from echelon.adapters.errors import InvalidInputError
 from echelon.clients import AsyncClient
 from echelon.wire import open_inference
-from echelon.wire.tensors import response_to_tensors
+from echelon.wire.calls import call_to_proto
+from echelon.wire.rules import check
+from echelon.wire.tensors import request_from_tensors, response_to_tensors
 
 Serving = Callable[..., Any]
 ECHO = """
@@ -164,6 +171,16 @@ def test_names_and_numbers_are_the_protocols_own() -> None:
     assert seen > 50
 
 
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_either_may_be_imported_first(first: str) -> None:
+    lines = [
+        "from echelon.wire.open_inference import methods; assert len(methods()) == 6",
+        "from tritonclient.grpc import service_pb2; assert service_pb2.ModelInferRequest()",
+    ]
+    program = "\n".join(lines if first == "ours" else reversed(lines))
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 async def test_media_come_as_encoded_bytes_and_go_so(serving: Serving) -> None:
     image = Image.from_array(np.full((3, 2, 3), 7, np.uint8))
     sound = Audio.from_array(np.zeros(8), 8000)
@@ -301,6 +318,37 @@ async def test_what_no_call_can_be_made_of_is_refused_by_name(serving: Serving) 
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.RepositoryIndex(service_pb2.RepositoryIndexRequest())
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+NAMES = st.sampled_from(
+    ["instruction", "labels", "stop", "text", "json", "image", "video.a", "number", "point_cloud", "mask", "x", "", "."]
+)
+TENSORS_OF_ANYBODY = st.fixed_dictionaries(
+    {
+        "name": NAMES,
+        "datatype": st.sampled_from(["BYTES", "FP32", "INT8", "FP16", "BOOL", "", "bytes"]),
+        "shape": st.lists(st.sampled_from([-1, 0, 1, 2, 3, 2**62]), max_size=9),
+    },
+    optional={
+        "contents": st.builds(
+            service_pb2.InferTensorContents,
+            bytes_contents=st.lists(st.binary(max_size=3), max_size=3),
+            fp32_contents=st.lists(st.floats(width=32), max_size=3),
+            int_contents=st.lists(st.integers(-(2**31), 2**31 - 1), max_size=3),
+        )
+    },
+)
+
+
+@hypothesis.given(st.lists(TENSORS_OF_ANYBODY, max_size=3), st.lists(st.binary(max_size=12), max_size=3))
+def test_whatever_comes_is_a_request_or_told_as_broken(tensors: list[dict[str, Any]], raw: list[bytes]) -> None:
+    asked = open_inference.message("ModelInferRequest").FromString(message(*tensors, raw=raw).SerializeToString())
+    try:
+        request = request_from_tensors(asked, Call.COMPREHEND)
+        check(call_to_proto("m", request))
+    except InvalidInputError:
+        return
+    assert len(request.parts) <= len(tensors) * 4096
 
 
 async def test_integers_that_do_not_fit_their_type_are_refused(serving: Serving) -> None:

@@ -71,15 +71,16 @@ class Calls:
                 self._contents.keep(peer(), answered.contents)
             return answered.outcome
 
-    async def ask(self, model: str, request: Request, size: int, remaining_s: float | None) -> Outcome:
-        """The outcome of a request of `size` bytes that came in no message of ours; all else is as in `answer`."""
-        deadline = self._deadline(remaining_s)
-        # Everything but the data is checked as ours would be.
-        message = call_to_proto(model, request, _stand_ins(request.parts))
-        message.accepts_content_refs = True
+    async def ask(self, model: str, make: Callable[[], Request], size: int, remaining_s: float | None) -> Outcome:
+        """The outcome of a request that came as `size` bytes of another protocol; all else is as in `answer`."""
         with self._admission.place(size):
+            request = replace(make(), deadline=self._deadline(remaining_s))
+            # Everything but the data is checked as in a message of ours.
+            message = call_to_proto(model, request, _stand_ins(request.parts))
+            message.accepts_content_refs = True
             check(message)
-            answered = await self._deadlines.keep(deadline, self._ask(replace(request, deadline=deadline), message))
+            assert request.deadline is not None
+            answered = await self._deadlines.keep(request.deadline, self._ask(request, message))
             return outcome_from_proto(answered.outcome, answered.contents)
 
     async def stream(

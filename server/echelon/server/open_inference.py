@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -56,8 +57,8 @@ class OpenInferenceServicer:
 
     async def ModelInfer(self, request: Message, context: Context) -> Message:  # noqa: N802
         model = self._model(request.model_name, request.model_version)
-        asked = request_from_tensors(request, _default_call(model.card.calls))
-        outcome = await self._calls.ask(model.name, asked, request.ByteSize(), context.time_remaining())
+        make = partial(request_from_tensors, request, _default_call(model.card.calls))
+        outcome = await self._calls.ask(model.name, make, request.ByteSize(), context.time_remaining())
         card_version = model.card.version
         try:
             if isinstance(outcome, Answer) and any(isinstance(part, Mask) for part in outcome.parts):
