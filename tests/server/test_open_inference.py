@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -46,11 +47,13 @@ CONFIG = "\n".join(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def real_triton(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("triton")
     write_model(folder / "models", "parrot", CONFIG, ECHO)
-    server = RealTriton(folder / "models", folder).start()
+    # Two servers of one machine must not share the memory of their stubs.
+    memory = f"--backend-config=python,shm-region-prefix-name=open-inference-{os.getpid()}-"
+    server = RealTriton(folder / "models", folder, memory).start()
     yield server
     server.stop()
 

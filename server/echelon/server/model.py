@@ -34,6 +34,8 @@ from echelon.server.threads import in_thread
 from echelon.wire.cards import card_to_proto
 from echelon.wire.rules import check
 
+READY_S = 10.0
+"""How long a model may take to tell whether it is ready."""
 CLOSE_S = 10.0
 """How long a model may take to close."""
 
@@ -204,6 +206,19 @@ class ServedModel:
         if request.output_kinds and set(request.output_kinds).isdisjoint(support.output_kinds):
             wanted = " or ".join(request.output_kinds)
             raise UnsupportedError(f"model {self.name!r} gives no {wanted} when asked to {_VERB[request.call]}")
+
+    async def ready(self) -> bool:
+        """Whether the model can answer now: it is loaded, and what lies behind its adapter is there."""
+        if self.state is not ModelState.READY:
+            return False
+        if not isinstance(self._adapter, AsyncAdapter):
+            return True
+        try:
+            async with asyncio.timeout(READY_S):
+                return bool(await self._adapter.ready())
+        except Exception as error:  # noqa: BLE001  (vendor code, and what fails to tell is not ready)
+            self._log.warning("model does not tell whether it is ready", exc_info=error)
+            return False
 
     def drain(self) -> None:
         """Take no new calls."""
