@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -51,9 +50,7 @@ CONFIG = "\n".join(
 def real_triton(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("triton")
     write_model(folder / "models", "parrot", CONFIG, ECHO)
-    # Two servers of one machine must not share the memory of their stubs.
-    memory = f"--backend-config=python,shm-region-prefix-name=open-inference-{os.getpid()}-"
-    server = RealTriton(folder / "models", folder, memory).start()
+    server = RealTriton(folder / "models", folder).start()
     yield server
     server.stop()
 
