@@ -191,7 +191,7 @@ class Calls:
 
 def _size(message: pb.Call) -> int:
     """What a call takes of memory, its contents included."""
-    return message.ByteSize() + sum([part.content_ref.size_bytes for part in message.parts])
+    return message.ByteSize() + sum([max(part.content_ref.size_bytes, 0) for part in message.parts])
 
 
 def _large(returned: Any) -> dict[int, bytes]:
