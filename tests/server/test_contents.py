@@ -200,17 +200,18 @@ BROKEN: dict[str, tuple[list[pb.PutContentRequest], type[EchelonError]]] = {
     "an order of its own": ([start(b"abc"), chunk(0, b"a"), chunk(2, b"c"), chunk(1, b"b")], errors.InvalidInputError),
     "a chunk twice": ([start(b"abc"), chunk(0, b"a"), chunk(0, b"a")], errors.InvalidInputError),
     "an empty chunk": ([start(b"abc"), chunk(0, b"")], errors.InvalidInputError),
+    "a chunk too large": ([start(bytes(5 * MIB)), chunk(0, bytes(5 * MIB))], errors.InvalidInputError),
     "too little": ([start(b"abc"), chunk(0, b"ab")], errors.InvalidInputError),
     "too much": ([start(b"abc"), chunk(0, b"abc"), chunk(3, b"d")], errors.InvalidInputError),
     "other content": ([start(b"abc"), chunk(0, b"abd")], errors.InvalidInputError),
-    "more than is ever kept": ([start(b"abc", size_bytes=3 * MIB)], errors.LimitExceededError),
+    "more than is ever kept": ([start(b"abc", size_bytes=30 * MIB)], errors.LimitExceededError),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("what", BROKEN)
 async def test_an_upload_that_does_not_add_up_leaves_nothing(serving: Serving, what: str) -> None:
     frames, kind = BROKEN[what]
-    async with serving(limits={"content_bytes_per_peer": 2 * MIB}) as server, stub_of(server) as stub:
+    async with serving(limits={"content_bytes_per_peer": 8 * MIB}) as server, stub_of(server) as stub:
         assert type(await failure(put(stub, frames))) is kind
         assert server.contents.charged_bytes == 0
         await put(stub, upload(b"abc"))

@@ -113,7 +113,7 @@ async def test_a_stream_that_breaks_the_contract_gives_no_outcome(serving: Servi
         assert server.listener.admission.calls == 0
 
 
-@pytest.mark.parametrize("instruction", ["raise", "open"])
+@pytest.mark.parametrize("instruction", ["raise", "exit", "cancel", "open"])
 @pytest.mark.parametrize("adapter", ADAPTERS)
 async def test_what_the_adapter_raises_stays_in_the_log(serving: Serving, adapter: str, instruction: str) -> None:
     async with serving(writer(adapter)) as server, AsyncClient(server.listener.address, ONCE) as client:

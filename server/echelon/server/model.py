@@ -132,8 +132,7 @@ class ServedModel:
             outcome: Outcome = await getattr(self._adapter, request.call)(request)
         # Vendor code: `answer` decides what may be shown. It may cancel itself; that is not our caller's doing.
         except BaseException as error:
-            task = asyncio.current_task()
-            if isinstance(error, KeyboardInterrupt | GeneratorExit) or (task is not None and task.cancelling()):
+            if _is_callers(error):
                 request.cancellation.cancelled = True
                 raise
             return Done(error, 0, 0)
@@ -176,10 +175,10 @@ class ServedModel:
             async for item in items:
                 if (piece := script.piece(item)) != "":
                     yield piece
-        except (asyncio.CancelledError, GeneratorExit):
-            request.cancellation.cancelled = True
-            raise
-        except BaseException as error:  # noqa: BLE001  (vendor code)
+        except BaseException as error:
+            if _is_callers(error):
+                request.cancellation.cancelled = True
+                raise
             raise _shown(error) from None
         finally:
             if isinstance(items, AsyncGenerator):
@@ -245,6 +244,12 @@ def _shown(error: BaseException) -> EchelonError:
     failed = AdapterFailedError("the adapter failed")
     failed.__cause__ = error
     return failed
+
+
+def _is_callers(error: BaseException) -> bool:
+    """Whether what came out of a vendor's code is our caller's giving up; a vendor's may cancel itself."""
+    task = asyncio.current_task()
+    return isinstance(error, KeyboardInterrupt | GeneratorExit) or (task is not None and task.cancelling() > 0)
 
 
 def _checked(done: Done) -> Done:
