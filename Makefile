@@ -11,10 +11,10 @@ BASE := proto/base/v1.binpb
 demo: .venv/demo ## Serve the built-in models, evaluate them, print their levels.
 	@$(BIN)/echelon demo
 
-test: .venv/dev browser ## The whole test suite.
+test: .venv/dev browser build/triton/ready ## The whole test suite.
 	@$(BIN)/pytest
 
-lowest: browser ## The same with the oldest packages that pyproject.toml allows, in an environment of its own.
+lowest: browser build/triton/ready ## The same with the oldest packages that pyproject.toml allows, in an environment of its own.
 	@$(PYTHON) -m venv build/lowest
 	@build/lowest/bin/pip install -q --disable-pip-version-check uv
 	@build/lowest/bin/uv pip install -q --python build/lowest/bin/python --resolution lowest-direct -e '.[dev]'
@@ -42,12 +42,21 @@ wheel: .venv/dev ## Build the wheel and use it outside of the checkout.
 image: ## Build the container image and try it; options of docker build go into DOCKER_BUILD.
 	$(PYTHON) deploy/check_image.py $(DOCKER_BUILD)
 
-bench: .venv/dev ## Every benchmark, with its ratio and its target.
+bench: .venv/dev build/triton/ready ## Every benchmark, with its ratio and its target.
 	@for file in benchmarks/bench_*.py benchmarks/metrics/bench_*.py; do PYTHONPATH=benchmarks $(BIN)/python $$file || exit 1; done
 
 browser:
 	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends chromium; } >/dev/null \
 		|| { echo "the report's tests need chromium: install it, then run make test again"; exit 1; }
+
+# A real Triton for the tests. Its stub embeds a Python whose numpy is older than 2, and needs that Python's library.
+build/triton/ready:
+	@echo "installing a Triton server into build/triton"
+	@$(PYTHON) -m venv build/triton
+	@build/triton/bin/pip install -q --disable-pip-version-check 'nvidia-pytriton==0.7.0' 'numpy<2' 'onnxruntime==1.32.0'
+	@build/triton/bin/python tests/peers/libpython.py || { apt-get update -q \
+		&& apt-get install -yq --no-install-recommends libpython$$(build/triton/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); } >/dev/null
+	@touch $@
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Echelon needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

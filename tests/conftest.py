@@ -21,6 +21,9 @@ from hypothesis import settings
 # Before any test imports onnxruntime itself: see docs/decisions.md.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+# A shell's background jobs ignore Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # What a busy machine takes longer for is not wrong.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

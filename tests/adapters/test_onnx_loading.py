@@ -185,7 +185,7 @@ def test_missing_external_data_is_told(folder_of: Any, opened: Any) -> None:
         ({**ROUTE, "call": "comprehends"}, r"'routes\[0\].call' is 'comprehends' \(did you mean 'comprehend'"),
         ({**ROUTE, "inputs": {}}, r"routes\[0\].inputs: nothing goes into the network's input x"),
         ({**ROUTE, "inputs": {"z": {"part": "tensor"}}}, r"the network has no input 'z' \(known: x\)"),
-        ({**ROUTE, "inputs": {"x": {"part": "json"}}}, r"'routes\[0\].inputs.x.part' is 'json'"),
+        ({**ROUTE, "inputs": {"x": {"part": "mesh"}}}, r"'routes\[0\].inputs.x.part' is 'mesh'"),
         ({"inputs": ROUTE["inputs"]}, r"'routes\[0\].output' is required"),
     ],
 )

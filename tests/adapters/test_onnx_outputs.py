@@ -215,7 +215,7 @@ def test_values_that_make_no_answer_are_an_invalid_output(
         ({"kind": "mesh"}, "'kind' is 'mesh'"),
         ({"kind": "choice"}, "it takes either 'labels'"),
         ({"kind": "choice", "labels": ["a", "a"]}, "each of them once"),
-        ({"kind": "audio"}, "'sample_rate_hz' is required"),
+        ({"kind": "audio"}, "either 'sample_rate_hz' or 'media_type'"),
         ({"kind": "number", "form": []}, "unknown key 'form' .did you mean 'from'"),
         ({"kind": "number", "from": ["y", "y"]}, "'from' must name 1 outputs, not 2"),
         ({"kind": "number", "from": ["z"]}, "output.from: the network has no output 'z' .known: y"),

@@ -1,9 +1,10 @@
-"""Embedders and judges: how they are named and opened, what metrics make of them, and what happens without them."""
+"""Embedders, judges and readers: how they are named and opened, what metrics make of them, what happens without."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper
 
-from echelon.adapters import Audio, Image, Json, Kind, Number, Part, Tensor, Text, Video
+from echelon.adapters import Audio, Choice, Image, Json, Kind, Number, Part, Tensor, Text, Video
 from echelon.adapters.errors import AdapterLoadError, SettingsError
 from echelon.cli import echelon as commands
 from echelon.scorer.errors import InvalidSuiteError, NotComputedError, UnknownNameError
@@ -224,6 +225,79 @@ def test_the_network_of_a_folder_judges(instruments_file: Path) -> None:
     of = metric("musiq", instruments=Instruments.read(instruments_file))
     frames = np.stack([np.full((4, 4, 3), level, np.uint8) for level in (0, 51)])
     assert alone(of, Video.from_array(frames, frames_per_second=5), Text("")) == pytest.approx(0.1)
+
+
+READ_ROUTES: dict[str, dict[str, Any]] = {
+    "transcript": {
+        "inputs": {"x": {"part": "audio", "steps": [{"mono": True}, {"length": 12}, {"reshape": [4, 3]}]}},
+        "output": {"kind": "text", "from": ["y"], "tokens": {"by": "word", "vocabulary": "words.txt"}},
+    },
+    "series": {
+        "inputs": {"x": {"part": "audio", "steps": [{"mono": True}, {"length": 12}, {"reshape": [4, 3]}]}},
+        "output": VECTOR,
+    },
+    "class": {
+        "inputs": {
+            "x": {"part": "image", "steps": [{"resize": [2, 2]}, {"channels": 3}, {"layout": "chw"}, {"scale": 1.0}]}
+        },
+        "output": {"kind": "choice", "from": ["y"], "labels": ["Red", "Green", "Blue"]},
+    },
+}
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Instruments:
+    """Readers whose networks take a sound for scores of words, or for a series, and pictures for their colour."""
+    same = network("Identity", [4, 3])
+    brightest = helper.make_graph(
+        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)],
+        "colour",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 2, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+    )
+    colour = helper.make_model(brightest, opset_imports=[helper.make_opsetid("", 13)], ir_version=10)
+    files = {"transcript": same, "series": same, "class": colour.SerializeToString()}
+    for role, data in files.items():
+        folder = folder_of(tmp_path / role, {"net": data}, {"network": "net", **READ_ROUTES[role]})
+        if role == "transcript":
+            (folder / "words.txt").write_text("hey")
+    listing = {"readers": {role: {"plugin": "onnx", "settings": {"folder": role}} for role in files}}
+    (tmp_path / "readers.yaml").write_text(json.dumps(listing))
+    return Instruments.read(tmp_path / "readers.yaml")
+
+
+def test_the_network_of_a_folder_writes_down_what_it_hears(reading: Instruments) -> None:
+    of = metric("wer_speech", instruments=reading)
+    # A row of scores for each token: the end, an unknown word, "hey"; the third row ends the text.
+    scores = np.array([[0, 0, 0.5], [0, 0, 0.5], [0.5, 0, 0], [0, 0, 0.5]])
+    sound = Audio.from_array(scores.reshape(-1), 8000)
+    assert of.sample(sound, [Text("hey hey you")]) == (1.0, 3.0)
+    assert re.search(r";transcript=transcript:[0-9a-f]{64}$", of.id)
+
+
+def test_the_network_of_a_folder_names_what_it_sees(reading: Instruments) -> None:
+    of = metric("accuracy_read", instruments=reading)
+    shown = [np.full((4, 4, 3), colour, np.uint8) for colour in ((200, 10, 10), (10, 200, 10), (10, 10, 200))]
+    wanted = ("red", "green", "violet")
+    rows = [of.sample(Image.from_array(each), [Choice.of(said)]) for each, said in zip(shown, wanted, strict=True)]
+    assert of.finish(rows) == pytest.approx(2 / 3)
+
+
+def test_the_network_of_a_folder_gives_the_series_of_a_sound(reading: Instruments) -> None:
+    of = metric("pcc_read", instruments=reading)
+    samples = np.linspace(-0.5, 0.5, 12)
+    assert alone(of, Audio.from_array(samples, 8000), Tensor.from_array(np.arange(12.0))) == pytest.approx(1)
+    with pytest.raises(NotComputedError, match="series takes audio, not image"):
+        reading.reader("series").read(Image.from_array(np.zeros((2, 2), np.uint8)))
+
+
+def test_a_network_that_says_something_else_than_the_metric_compares_computes_nothing(tmp_path: Path) -> None:
+    folder_of(tmp_path / "net", {"net": network("Identity", [4, 3])}, {"network": "net", **READ_ROUTES["series"]})
+    listing = Listing(readers={"transcript": Entry("onnx", {"folder": str(tmp_path / "net")})})
+    with pytest.raises(NotComputedError, match="net reads tensor from audio, wer_speech compares text"):
+        metric("wer_speech", instruments=Instruments(listing)).sample(
+            Audio.from_array(np.zeros(12), 8000), [Text("hey")]
+        )
 
 
 def test_an_embedder_that_cannot_take_a_kind_computes_nothing(instruments_file: Path) -> None:

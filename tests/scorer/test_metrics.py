@@ -271,15 +271,18 @@ PARTS = {
     "wer": text,
 }
 PROMPTED = {
+    "accuracy_read",
     "aesthetic",
     "ap_anomaly",
     "auc",
+    "cider_speech",
     "clap",
     "clip_consistency",
     "clip_image_score",
     "clip_score",
     "clip_style",
     "dino_score",
+    "e_accuracy_read",
     "fad",
     "fid",
     "flicker_l1",
@@ -290,11 +293,13 @@ PROMPTED = {
     "mos",
     "musiq",
     "optical_flow",
+    "pcc_read",
     "preference_rate",
     "psnr_video_official",
     "s_measure_official",
     "style_clap",
     "success_rate",
+    "wer_speech",
 }
 """Metrics whose references are no perfect answers, or that take an instrument; other files test them."""
 # There are Pythons that CodeBLEU's parser has no wheels for.

@@ -13,6 +13,8 @@ import grpc
 import numpy as np
 import pytest
 from grpc_status import rpc_status
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from echelon.adapters import (
     Answer,
@@ -30,7 +32,10 @@ from echelon.adapters import (
     errors,
 )
 from echelon.clients import AsyncClient, Options, Pipeline, Retry
+from echelon.rpc.admission import Admission
+from echelon.rpc.config import Limits
 from echelon.server import contents as module
+from echelon.server.contents import Contents
 from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
@@ -195,21 +200,56 @@ BROKEN: dict[str, tuple[list[pb.PutContentRequest], type[EchelonError]]] = {
     "an order of its own": ([start(b"abc"), chunk(0, b"a"), chunk(2, b"c"), chunk(1, b"b")], errors.InvalidInputError),
     "a chunk twice": ([start(b"abc"), chunk(0, b"a"), chunk(0, b"a")], errors.InvalidInputError),
     "an empty chunk": ([start(b"abc"), chunk(0, b"")], errors.InvalidInputError),
+    "a chunk too large": ([start(bytes(5 * MIB)), chunk(0, bytes(5 * MIB))], errors.InvalidInputError),
     "too little": ([start(b"abc"), chunk(0, b"ab")], errors.InvalidInputError),
     "too much": ([start(b"abc"), chunk(0, b"abc"), chunk(3, b"d")], errors.InvalidInputError),
     "other content": ([start(b"abc"), chunk(0, b"abd")], errors.InvalidInputError),
-    "more than is ever kept": ([start(b"abc", size_bytes=3 * MIB)], errors.LimitExceededError),
+    "more than is ever kept": ([start(b"abc", size_bytes=30 * MIB)], errors.LimitExceededError),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("what", BROKEN)
 async def test_an_upload_that_does_not_add_up_leaves_nothing(serving: Serving, what: str) -> None:
     frames, kind = BROKEN[what]
-    async with serving(limits={"content_bytes_per_peer": 2 * MIB}) as server, stub_of(server) as stub:
+    async with serving(limits={"content_bytes_per_peer": 8 * MIB}) as server, stub_of(server) as stub:
         assert type(await failure(put(stub, frames))) is kind
         assert server.contents.charged_bytes == 0
         await put(stub, upload(b"abc"))
         assert server.contents.charged_bytes == module.SMALLEST_CHARGE_BYTES
+
+
+DATA = b"0123456789"
+REF = reference(DATA)
+FRAMES = st.one_of(
+    st.just(pb.PutContentRequest(start=REF)),
+    st.builds(start, st.binary(max_size=12)),
+    st.builds(chunk, st.integers(0, 12), st.binary(max_size=12)),
+    st.builds(lambda at, size: chunk(at, DATA[at : at + size]), st.integers(0, 9), st.integers(1, 10)),
+    st.just(pb.PutContentRequest()),
+)
+
+
+@given(st.lists(FRAMES, max_size=6))
+@example([pb.PutContentRequest(start=REF), chunk(0, DATA[:4]), chunk(4, DATA[4:])])
+def test_whatever_is_uploaded_is_kept_whole_or_not_at_all(frames: list[pb.PutContentRequest]) -> None:
+    limits = Limits()
+    contents = Contents(limits, Admission(limits))
+
+    async def sent() -> AsyncIterator[pb.PutContentRequest]:
+        for frame in frames:
+            yield frame
+
+    async def received() -> None:
+        try:
+            ref = await contents.receive("peer", sent())
+        except errors.InvalidInputError:
+            assert contents.charged_bytes == 0
+        else:
+            (data,) = contents.resolve("peer", [ref]).values()
+            assert reference(data) == ref
+            assert contents.charged_bytes == module.SMALLEST_CHARGE_BYTES
+
+    asyncio.run(received())
 
 
 @pytest.mark.parametrize("how", ["cancelled", "vanished"])

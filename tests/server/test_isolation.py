@@ -234,6 +234,16 @@ async def test_health_says_so_while_a_process_is_away(serving: Serving, until: A
         watch.cancel()
 
 
+async def test_health_says_what_an_adapter_in_its_process_says(serving: Serving, until: Any) -> None:
+    async with serving([TASKS]) as server, AsyncClient(server.listener.address, ONCE) as client:
+        tasks, model = Model(client, "tasks"), server.models.get("tasks")
+        assert await model.ready()
+        await tasks.tell("unwell")
+        assert not await model.ready()
+        await tasks.tell("well")
+        assert await model.ready()
+
+
 @pytest.mark.parametrize("deed", ["fork", "fork away"])
 async def test_what_a_process_started_ends_with_it(beside: Callable[..., Any], deed: str, until: Any) -> None:
     async with beside() as rogue:

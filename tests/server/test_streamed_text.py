@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ async def test_a_stream_that_breaks_the_contract_gives_no_outcome(serving: Servi
         assert server.listener.admission.calls == 0
 
 
-@pytest.mark.parametrize("instruction", ["raise", "open"])
+@pytest.mark.parametrize("instruction", ["raise", "exit", "cancel", "open"])
 @pytest.mark.parametrize("adapter", ADAPTERS)
 async def test_what_the_adapter_raises_stays_in_the_log(serving: Serving, adapter: str, instruction: str) -> None:
     async with serving(writer(adapter)) as server, AsyncClient(server.listener.address, ONCE) as client:
@@ -167,13 +168,15 @@ async def test_a_batch_does_not_run_while_the_model_writes(serving: Serving, tmp
     assert outcome.parts == (Text("at once"),)
 
 
+async def read_out(stream: Any) -> None:
+    while await stream.read() is not grpc.aio.EOF:
+        pass
+
+
 async def test_a_reader_that_does_not_read_loses_the_model(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "STALL_S", 0.2)
-    message = pb.StreamLanguageRequest(
-        call=pb.Call(
-            model="writer", instruction="flood", parts=[content_pb2.Part(text=content_pb2.Text(value="never"))]
-        )
-    )
+    part = content_pb2.Part(text=content_pb2.Text(value="never"))
+    message = pb.StreamLanguageRequest(call=pb.Call(model="writer", instruction="flood", parts=[part]))
     # So that little fits into the transport.
     options = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1024))
     async with (
@@ -185,7 +188,28 @@ async def test_a_reader_that_does_not_read_loses_the_model(serving: Serving, mon
         silent = stub.StreamLanguage(message)
         await silent.read()
         assert isinstance((await collected(client, said("say")))[-1], Answer)
-        silent.cancel()
+        with pytest.raises(grpc.aio.AioRpcError, match="nobody read the stream"):
+            await read_out(silent)
+
+
+async def test_a_worker_waits_for_its_reader_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "STALL_S", 0.1)
+    unread = pieces.Pieces(said(""))
+    with pytest.raises(errors.BudgetExceededError, match="nobody read the stream"):
+        await asyncio.to_thread(unread.play, repeat("x" * 1000))
+
+    monkeypatch.setattr(pieces, "STALL_S", 30.0)
+    slow = pieces.Pieces(said(""))
+    items = [*("x" * 1000 for _ in range(500)), Refusal()]
+    playing = asyncio.get_running_loop().run_in_executor(None, slow.play, items)
+    playing.add_done_callback(lambda _: slow.end())
+    most = read = 0
+    async for piece in slow.read():
+        most, read = max(most, len(piece)), read + len(piece)
+        await asyncio.sleep(0.001)
+    assert read == 500_000
+    assert most < pieces.UNREAD_CHARACTERS + 1000
+    assert await playing == Refusal()
 
 
 async def test_asking_again_under_one_id_gives_the_same_text(serving: Serving, tmp_path: Path) -> None:

@@ -101,6 +101,10 @@ class BatchAdapter(Adapter[SettingsT]):
 class AsyncAdapter(Adapter[SettingsT]):
     """Takes one request at a time, many at once, and must never block the event loop it runs on."""
 
+    async def ready(self) -> bool:
+        """Whether what lies behind the adapter can answer now; asked every few seconds, for the server's health."""
+        return True
+
     async def comprehend(self, request: Request) -> Outcome:
         """Judge the request's parts."""
         raise UnsupportedError("this model does not comprehend")

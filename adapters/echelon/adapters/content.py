@@ -341,10 +341,9 @@ class Tensor(Part):
     @classmethod
     def from_array(cls, values: NDArray[Any], *, name: str = "") -> Tensor:
         """The elements of `values`."""
-        import numpy as np
-
-        little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-        return cls(little.tobytes(), values.dtype.name, values.shape, name=name)
+        data_type = _name_of(values.dtype)
+        little = _little_endian(data_type) if data_type in DATA_TYPES else values.dtype
+        return cls(values.astype(little, copy=False).tobytes(), data_type, values.shape, name=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +370,11 @@ def _view(data: bytes, data_type: str, shape: tuple[int, ...], what: str) -> NDA
     if expected != len(data) or min(shape, default=0) < 0:
         raise InvalidInputError(f"{what}: {data_type} of shape {list(shape)} takes {expected} bytes, got {len(data)}")
     return np.frombuffer(data, little).reshape(shape)
+
+
+@cache
+def _name_of(data_type: np.dtype[Any]) -> str:
+    return data_type.name  # slow: numpy builds it anew each time
 
 
 @cache

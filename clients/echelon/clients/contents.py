@@ -18,6 +18,8 @@ from echelon.wire.calls import NO_REFS, Refs
 from echelon.wire.contents import Collected, chunks, payload_of, reference
 from echelon.wire.status import from_rpc_error
 
+_AT_ONCE = 4
+"""Uploads at once: more would fill the room that the server has for them, and be no faster."""
 _KNOWN = 10_000
 """Contents whose presence on the server is remembered at most."""
 _MARGIN_S = 10.0
@@ -32,6 +34,7 @@ class Contents:
         self._options = options
         self._puts: dict[bytes, asyncio.Task[float]] = {}
         self._supported = True
+        self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def put(self, parts: tuple[Part, ...], timeout_s: float) -> Refs:
         """What stands for the large ones of `parts`, once the server has them.
@@ -69,6 +72,8 @@ class Contents:
             if len(self._puts) >= _KNOWN:
                 self._puts.pop(next(iter(self._puts)))
             task = self._puts[ref.sha256] = asyncio.create_task(self._put(data, ref, timeout_s))
+            # Whoever waited for it may have left.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
         # Others may wait for the same content.
         await asyncio.shield(task)
 
@@ -82,7 +87,8 @@ class Contents:
             except grpc.RpcError as error:
                 raise from_rpc_error(error) from error
 
-        response = await self._options.retry.until_done(attempt)
+        async with self._room:
+            response = await self._options.retry.until_done(attempt)
         return monotonic() + response.lifetime.ToMicroseconds() / 1e6 - _MARGIN_S
 
     async def _get(self, ref: content_pb2.ContentRef, timeout_s: float) -> bytes:

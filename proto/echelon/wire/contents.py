@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LARGE_BYTES = 4 << 20
 """From this size on a payload had better travel by itself: one large message costs more than its chunks."""
 CHUNK_BYTES = 1 << 20
+LARGEST_CHUNK_BYTES = 4 << 20
+"""What the contract allows."""
 REFERABLE = ("image", "audio", "video", "point_cloud", "tensor")
 """Kinds whose data a content_ref can stand for."""
 
@@ -45,12 +47,12 @@ class Collected:
         self._size = 0
 
     def add(self, chunk: pb.ContentChunk) -> None:
-        """Take the next chunk; InvalidInputError where it is empty, out of place or one too many."""
+        """Take the next chunk; InvalidInputError where it is empty, too large, out of place or one too many."""
         data = chunk.data
-        if chunk.offset_bytes != self._size or not data:
+        if chunk.offset_bytes != self._size or not 0 < len(data) <= LARGEST_CHUNK_BYTES:
             raise InvalidInputError(
                 f"a chunk of {len(data)} bytes begins at {chunk.offset_bytes}, after {self._size} bytes; "
-                "chunks come in order and without a gap, and none is empty"
+                f"chunks have 1 to {LARGEST_CHUNK_BYTES} bytes and come in order, without a gap"
             )
         self._size += len(data)
         if self._size > self._ref.size_bytes:

@@ -9,6 +9,10 @@ class InvalidSuiteError(ConfigurationError):
     reason = "SUITE_INVALID"
 
 
+class MissingLabelsError(InvalidSuiteError):
+    """A task without the labels that its metric takes for classes."""
+
+
 class UnknownNameError(ConfigurationError):
     """No suite, run, metric, extractor or edition of that name."""
 
@@ -22,7 +26,7 @@ class StoreError(ConfigurationError):
 
 
 class NotComputedError(ConfigurationError):
-    """A metric lacks what it needs, an embedder or a judge, say; its task has no score, for the reason in the text."""
+    """A metric lacks what it needs, an instrument, say; its task has no score, for the reason in the text."""
 
     reason = "NOT_COMPUTED"
 

@@ -1,4 +1,4 @@
-"""What some metrics measure with: embedders and judges, named by their role in a file of instruments.
+"""What some metrics measure with: embedders, judges and readers, named by their role in a file of instruments.
 
 Nothing is opened before a metric asks for it, so a file may name more than a suite needs.
 """
@@ -61,6 +61,14 @@ class Judge(Instrument, Protocol):
         ...
 
 
+class Reader(Instrument, Protocol):
+    """Turns an answer into what a metric can compare: a transcript, a class, a series."""
+
+    def read(self, answer: Part) -> Part:
+        """A text, a choice or a tensor; InvalidInputError for an answer that it does not take."""
+        ...
+
+
 def measured(instrument: Instrument, act: Callable[[], T]) -> T:
     """What the instrument gives; NotComputedError where it fails, InvalidInputError where the part is to blame."""
     try:
@@ -91,15 +99,17 @@ class Listing:
 
     embedders: dict[str, Entry] = field(default_factory=dict)
     judges: dict[str, Entry] = field(default_factory=dict)
+    readers: dict[str, Entry] = field(default_factory=dict)
 
 
 class Instruments:
-    """The embedders and judges at hand, by role."""
+    """The embedders, judges and readers at hand, by role."""
 
     def __init__(self, listing: Listing | None = None, folder: Path = Path()) -> None:
         listing = listing or Listing()
         self._embedders: _Shelf[Embedder] = _Shelf("embedder", EMBEDDERS, listing.embedders, folder)
         self._judges: _Shelf[Judge] = _Shelf("judge", JUDGES, listing.judges, folder)
+        self._readers: _Shelf[Reader] = _Shelf("reader", READERS, listing.readers, folder)
 
     @classmethod
     def read(cls, path: Path) -> Instruments:
@@ -114,8 +124,12 @@ class Instruments:
         """The judge of that role; NotComputedError where there is none."""
         return self._judges.get(role)
 
+    def reader(self, role: str) -> Reader:
+        """The reader of that role; NotComputedError where there is none."""
+        return self._readers.get(role)
 
-EMBEDDERS, JUDGES = "echelon.embedders", "echelon.judges"
+
+EMBEDDERS, JUDGES, READERS = "echelon.embedders", "echelon.judges", "echelon.readers"
 """Groups of entry points."""
 
 
@@ -190,6 +204,10 @@ BUILT_IN = MappingProxyType(
             EntryPoint("given", "echelon.scorer.given:GivenJudge", JUDGES),
             EntryPoint("onnx", "echelon.scorer.networks:OnnxJudge", JUDGES),
             EntryPoint("ratings", "echelon.scorer.ratings:Ratings", JUDGES),
+        ),
+        READERS: (
+            EntryPoint("given", "echelon.scorer.given:GivenReader", READERS),
+            EntryPoint("onnx", "echelon.scorer.networks:OnnxReader", READERS),
         ),
     }
 )

@@ -33,7 +33,8 @@ class _Onnx:
     """A model folder that is asked to comprehend."""
 
     settings_type: ClassVar = Network
-    output: ClassVar[Kind]
+    outputs: ClassVar[tuple[Kind, ...]]
+    """What its routes may end in."""
 
     def __init__(self, settings: Network) -> None:
         folder = Folder(settings.folder)
@@ -46,13 +47,13 @@ class _Onnx:
     def _request(self, *parts: Part) -> Request:
         if parts[0].kind not in self._kinds:
             raise NotComputedError(f"{self.name} takes {' or '.join(self._kinds) or 'nothing'}, not {parts[0].kind}")
-        return Request(Call.COMPREHEND, parts=parts, output_kinds=(self.output,))
+        return Request(Call.COMPREHEND, parts=parts, output_kinds=self.outputs)
 
 
 class OnnxEmbedder(_Onnx):
     """Embeds with routes that turn one part into a tensor."""
 
-    output = Kind.TENSOR
+    outputs = (Kind.TENSOR,)
 
     def embed(self, parts: Sequence[Part]) -> NDArray[np.float64]:
         """The networks' outputs, one row for each part."""
@@ -68,7 +69,7 @@ class OnnxEmbedder(_Onnx):
 class OnnxJudge(_Onnx):
     """Judges with a route that turns the answer, and the references where it takes them, into a number."""
 
-    output = Kind.NUMBER
+    outputs = (Kind.NUMBER,)
 
     def judge(self, answer: Part, references: Sequence[Part]) -> float:
         """The network's number."""
@@ -76,6 +77,17 @@ class OnnxJudge(_Onnx):
         mark = _only(returned)
         assert isinstance(mark, Number)
         return mark.value
+
+
+class OnnxReader(_Onnx):
+    """Reads with the first route that turns the answer into a text, a choice or a tensor."""
+
+    outputs = (Kind.TEXT, Kind.CHOICE, Kind.TENSOR)
+
+    def read(self, answer: Part) -> Part:
+        """What the network says of the answer."""
+        (returned,) = self._model.answer([self._request(answer)])
+        return _only(returned)
 
 
 def _only(returned: Returned) -> Part:

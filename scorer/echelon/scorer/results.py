@@ -40,6 +40,8 @@ class ViewedSample:
     answer: tuple[Part, ...]
     score: float | None
     detail: str = ""
+    reading: tuple[Part, ...] = ()
+    """What a reader made of the answer, where the metric has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ MAPS_2025: Mapping[str, Map] = {
     "chamfer_squared": _falling(1),
     "chamfer_surface": _falling(1),
     "cider": lambda x: x,  # can exceed 1
+    "cider_speech": lambda x: x,
     "epe": _falling(1),
     "fad": _falling(10),
     "fid": _falling(25),
@@ -84,6 +85,7 @@ MAPS_2025: Mapping[str, Map] = {
     "mse": _falling(5),
     "mse_number": _falling(5),
     "pcc": lambda x: x,  # can fall below 0
+    "pcc_read": lambda x: x,
     "psnr": _psnr_2025,
     "psnr_audio": _psnr_2025,
     "psnr_video": _psnr_2025,
@@ -97,6 +99,8 @@ MAPS_2025: Mapping[str, Map] = {
     "rte": _falling(0.5),
     "sad": _falling(10),
     "wer": lambda x: 1 - x,
+    "wer_mean": lambda x: 1 - x,
+    "wer_speech": lambda x: 1 - x,
 }
 MAPS_2024: Mapping[str, Map] = {
     **MAPS_2025,

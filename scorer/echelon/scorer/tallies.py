@@ -9,8 +9,10 @@ from itertools import repeat
 from math import fsum, isfinite
 from typing import Protocol
 
+from echelon.adapters import Part
 from echelon.scorer.extract import extract
 from echelon.scorer.metrics.metric import InvalidAnswer, Metric, RatioMetric, Stats
+from echelon.scorer.metrics.readings import Read
 from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.scorer.results import ViewedSample
 from echelon.scorer.suites.suite import Sample, Suite, Task
@@ -107,8 +109,13 @@ def _add(tally: Tally, measure: Metric, task: Task, sample: Sample, outcome: Sam
                 answer=outcome.parts,
                 score=alone if isfinite(alone) else None,
                 detail=detail,
+                reading=_reading(measure, task, outcome) if state is State.ANSWERED else (),
             )
         )
+
+
+def _reading(measure: Metric, task: Task, outcome: SampleOutcome) -> tuple[Part, ...]:
+    return (measure.reading(extract(task.extractor, outcome.parts, task)),) if isinstance(measure, Read) else ()
 
 
 def _stats(measure: Metric, task: Task, sample: Sample, outcome: SampleOutcome) -> tuple[Stats, State, str]:

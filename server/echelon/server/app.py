@@ -12,8 +12,10 @@ from echelon.server.calls import Calls
 from echelon.server.config import ServerConfig
 from echelon.server.contents import Contents
 from echelon.server.models import Models
+from echelon.server.open_inference import OpenInferenceServicer, add_to_server
 from echelon.server.servicer import SERVICE, ModelServicer
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
+from echelon.wire.open_inference import pool
 
 
 class Server:
@@ -26,7 +28,10 @@ class Server:
         self.contents = Contents(config.listener.limits, self.listener.admission)
         calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits, self.contents)
         self._servicer = ModelServicer(self.models, calls, self.contents, self.listener.guard)
+        self._watching: asyncio.Task[None] | None = None
         self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, self._servicer)
+        open_inference = OpenInferenceServicer(self.models, calls, config.listener.limits)
+        self.listener.add(add_to_server, open_inference, pool=pool())
 
     async def start(self) -> str:
         """Bind, so that health can be asked while models load; the address."""
@@ -39,10 +44,14 @@ class Server:
 
     async def load(self) -> dict[str, BaseException]:
         """Load every model; what failed, by name."""
-        return await self.models.load(self.listener.set_health)
+        failed = await self.models.load(self.listener.set_health)
+        self._watching = asyncio.create_task(self.models.watch(self.listener.set_health))
+        return failed
 
     async def stop(self) -> None:
         """Drain and close."""
+        if self._watching is not None:
+            self._watching.cancel()
         await self.listener.stop(self._drain)
         await self.models.close()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any
 
-from echelon.adapters import Answer, Call, Card, Part, Request
+from echelon.adapters import Answer, Call, Card, Outcome, Part, Request
 from echelon.adapters.errors import (
     AdapterFailedError,
     BudgetExceededError,
@@ -29,8 +30,9 @@ from echelon.server.output import check_outcome
 from echelon.server.remembered import Answered, Remembered, Turn, digest_of
 from echelon.server.stream import EVENTS
 from echelon.server.threads import in_thread
+from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
-from echelon.wire.calls import NO_REFS, Refs, call_from_proto, outcome_to_proto
+from echelon.wire.calls import NO_REFS, Refs, call_from_proto, call_to_proto, outcome_from_proto, outcome_to_proto
 from echelon.wire.contents import LARGE_BYTES, payload_of, reference
 from echelon.wire.parts import NO_CONTENTS
 from echelon.wire.rules import check
@@ -68,6 +70,18 @@ class Calls:
             if answered.contents:
                 self._contents.keep(peer(), answered.contents)
             return answered.outcome
+
+    async def ask(self, model: str, make: Callable[[], Request], size: int, remaining_s: float | None) -> Outcome:
+        """The outcome of a request that came as `size` bytes of another protocol; all else is as in `answer`."""
+        with self._admission.place(size):
+            request = replace(make(), deadline=self._deadline(remaining_s))
+            # Everything but the data is checked as in a message of ours.
+            message = call_to_proto(model, request, _stand_ins(request.parts))
+            message.accepts_content_refs = True
+            check(message)
+            assert request.deadline is not None
+            answered = await self._deadlines.keep(request.deadline, self._ask(request, message))
+            return outcome_from_proto(answered.outcome, answered.contents)
 
     async def stream(
         self, call: Call, message: pb.Call, peer: Callable[[], str], remaining_s: float | None, send: Send
@@ -116,11 +130,13 @@ class Calls:
             raise OutputInvalidError(f"{error}; {self._guard.incident(error)}") from None
 
     def _request(self, call: Call, message: pb.Call, peer: Callable[[], str], remaining_s: float | None) -> Request:
-        limit_s = self._limits.default_deadline_s
-        deadline = monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
         refs = [part.content_ref for part in message.parts if part.HasField("content_ref")]
         contents = self._contents.resolve(peer(), refs) if refs else NO_CONTENTS
-        return call_from_proto(call, message, deadline=deadline, contents=contents)
+        return call_from_proto(call, message, deadline=self._deadline(remaining_s), contents=contents)
+
+    def _deadline(self, remaining_s: float | None) -> float:
+        limit_s = self._limits.default_deadline_s
+        return monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
 
     def _turn(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Turn:
         # A retry has less time left, and is the same request all the same.
@@ -175,7 +191,7 @@ class Calls:
 
 def _size(message: pb.Call) -> int:
     """What a call takes of memory, its contents included."""
-    return message.ByteSize() + sum([part.content_ref.size_bytes for part in message.parts])
+    return message.ByteSize() + sum([max(part.content_ref.size_bytes, 0) for part in message.parts])
 
 
 def _large(returned: Any) -> dict[int, bytes]:
@@ -184,6 +200,11 @@ def _large(returned: Any) -> dict[int, bytes]:
         return {}
     payloads = ((index, payload_of(part)) for index, part in enumerate(returned.parts) if isinstance(part, Part))
     return {index: data for index, data in payloads if isinstance(data, bytes) and len(data) >= LARGE_BYTES}
+
+
+def _stand_ins(parts: tuple[Part, ...]) -> Refs:
+    sizes = {index: len(payload_of(part)) for index, part in enumerate(parts)}
+    return {index: content_pb2.ContentRef(sha256=bytes(32), size_bytes=size) for index, size in sizes.items() if size}
 
 
 def _references(large: dict[int, bytes]) -> Refs:

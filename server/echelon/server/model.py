@@ -28,6 +28,8 @@ from echelon.wire.rules import check
 OnState = Callable[[str, bool], Awaitable[None]]
 """Told a model's name, and whether it can answer."""
 
+READY_S = 10.0
+"""How long a model may take to tell whether it is ready."""
 CLOSE_S = 10.0
 """How long a model may take to let its calls finish, and then to close."""
 
@@ -143,8 +145,7 @@ class ServedModel:
                 outcome = await host.ask(request)
         # Vendor code: `answer` decides what may be shown. It may cancel itself; that is not our caller's doing.
         except BaseException as error:
-            task = asyncio.current_task()
-            if isinstance(error, KeyboardInterrupt | GeneratorExit) or (task is not None and task.cancelling()):
+            if _is_callers(error):
                 request.cancellation.cancelled = True
                 raise
             return Done(error, 0, 0)
@@ -187,10 +188,10 @@ class ServedModel:
                         async for item in opened:
                             if (piece := script.piece(item)) != "":
                                 yield piece
-        except (asyncio.CancelledError, GeneratorExit):
-            request.cancellation.cancelled = True
-            raise
-        except BaseException as error:  # noqa: BLE001  (vendor code)
+        except BaseException as error:
+            if _is_callers(error):
+                request.cancellation.cancelled = True
+                raise
             raise _shown(error) from None
         if items is None:
             yield await self.answer(request)
@@ -220,6 +221,18 @@ class ServedModel:
         if request.output_kinds and set(request.output_kinds).isdisjoint(support.output_kinds):
             wanted = " or ".join(request.output_kinds)
             raise UnsupportedError(f"model {self.name!r} gives no {wanted} when asked to {_VERB[request.call]}")
+
+    async def ready(self) -> bool:
+        """Whether the model can answer now: it is loaded, and what lies behind its adapter is there."""
+        if self.state is not ModelState.READY:
+            return False
+        there = [host for number, host in enumerate(self._hosts) if number not in self._away]
+        try:
+            async with asyncio.timeout(READY_S):
+                return self._batcher is not None or any([await host.ready() for host in there])
+        except Exception as error:  # noqa: BLE001  (vendor code, and what fails to tell is not ready)
+            self._log.warning("model does not tell whether it is ready", exc_info=error)
+            return False
 
     def drain(self) -> None:
         """Take no new calls."""
@@ -263,6 +276,12 @@ def _shown(error: BaseException) -> EchelonError:
     failed = AdapterFailedError("the adapter failed")
     failed.__cause__ = error
     return failed
+
+
+def _is_callers(error: BaseException) -> bool:
+    """Whether what came out of a vendor's code is our caller's giving up; a vendor's may cancel itself."""
+    task = asyncio.current_task()
+    return isinstance(error, KeyboardInterrupt | GeneratorExit) or (task is not None and task.cancelling() > 0)
 
 
 def _checked(done: Done) -> Done:

@@ -16,6 +16,9 @@ from echelon.server.config import ModelConfig
 from echelon.server.hosts.choice import hosts_of
 from echelon.server.model import ModelState, OnState, ServedModel
 
+WATCH_S = 1.0
+"""Between two questions whether a model can answer."""
+
 
 class Models:
     """Holds every configured model; one that fails to load stops no other."""
@@ -57,6 +60,19 @@ class Models:
                 self._log.error("model failed", model=model.name, error=str(error), exc_info=None if own else error)
             await on_state(model.name, model.state is ModelState.READY)
         return failed
+
+    async def watch(self, on_state: OnState) -> None:
+        """Ask every loaded model again and again whether it can answer, and tell each change; never ends by itself."""
+        said = {model.name: True for model in self.all() if model.state is ModelState.READY}
+        while True:
+            await asyncio.sleep(WATCH_S)
+            names = list(said)
+            answers = await asyncio.gather(*(self._models[name].ready() for name in names))
+            for name, ready in zip(names, answers, strict=True):
+                if ready is not said[name]:
+                    said[name] = ready
+                    self._log.warning("model can answer again" if ready else "model cannot answer now", model=name)
+                    await on_state(name, ready)
 
     def drain(self) -> None:
         """Take no new calls, in any model."""

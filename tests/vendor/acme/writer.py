@@ -66,8 +66,8 @@ def flood(text: str, request: Request, settings: WriterSettings) -> Iterator[Any
         yield "x" * 1000
 
 
-def fail(text: str, request: Request, settings: WriterSettings) -> Iterator[Any]:
-    raise RuntimeError(SECRET)
+def fail(error: BaseException) -> Iterator[Any]:
+    raise error
     yield
 
 
@@ -83,7 +83,9 @@ ENDS: dict[str, Any] = {
     "half": lambda text, request, settings: iter(["\ud800", answer(text)]),
     "long": lambda text, request, settings: iter(["x" * (1 << 20), answer(text)]),
     "backend": lambda text, request, settings: iter([BackendError("the GPU is gone")]),
-    "raise": fail,
+    "raise": lambda text, request, settings: fail(RuntimeError(SECRET)),
+    "exit": lambda text, request, settings: fail(SystemExit(SECRET)),
+    "cancel": lambda text, request, settings: fail(asyncio.CancelledError(SECRET)),
     "wait": wait,
     "flood": flood,
 }

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 FILE = "model.yaml"
 
 InputKind = Literal[
-    "instruction", "text", "number", "image", "audio", "video", "point_cloud", "mask", "boxes", "tensor"
+    "instruction", "text", "number", "image", "audio", "video", "point_cloud", "mask", "boxes", "tensor", "json"
 ]  # fmt: skip
+
+
+ENCODED = ("image", "audio", "video")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,13 @@ class Input:
 
     part: InputKind
     name: str | None = None
+    encoded: bool = False
+    """The part's file as it came, for networks that decode it themselves."""
     steps: tuple[dict[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.encoded and (self.steps or self.part not in ENCODED):
+            raise ValueError(f"'encoded' is for {', '.join(ENCODED)} without steps")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from echelon.adapters.networks.files import Folder
 
 
+BYTES = "object"
+"""The element type of ports whose elements are texts or whole files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """An input of a network: element type and shape, with None for what may vary; the first axis is the batch."""

@@ -14,6 +14,7 @@ from echelon.adapters.content import (
     BoxSpace,
     Choice,
     Image,
+    Json,
     Kind,
     Mask,
     Number,
@@ -151,12 +152,14 @@ class NumberOutput(Output):
 
 @dataclass(frozen=True, kw_only=True)
 class TextOutput(OutputForm):
-    """Tokens, or logits over tokens of which the best counts."""
+    """Tokens, or logits over tokens of which the best counts; without `tokens`, text itself."""
 
     kind = Kind.TEXT
-    tokens: TokenForm
+    tokens: TokenForm | None = None
 
     def bound(self, folder: Folder) -> Output:
+        if self.tokens is None:
+            return _PlainText(sources=self.sources)
         return _DecodedText(sources=self.sources, decoder=Tokens(self.tokens, folder))
 
 
@@ -172,27 +175,56 @@ class _DecodedText(Output):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _PlainText(Output):
+    kind = Kind.TEXT
+
+    def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
+        return [Text(value) if isinstance(value, str) else value for value in _texts(outputs[0])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonOutput(Output):
+    """A JSON document, as text."""
+
+    kind = Kind.JSON
+
+    def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
+        return [Json(value) if isinstance(value, str) else value for value in _texts(outputs[0])]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageOutput(Output):
-    """Pixels from 0 to 1."""
+    """Pixels from 0 to 1; with `media_type`, an encoded file of that type."""
 
     kind = Kind.IMAGE
     layout: Literal["chw", "hwc"] = "chw"
+    media_type: str | None = None
 
     def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
+        if self.media_type is not None:
+            return [Image(item, self.media_type) for item in _elements(outputs[0])]
         pixels = _expect(outputs[0], 4, "(channels, height, width)")
         return [Image.from_array(item) for item in _pixels(pixels, 1 if self.layout == "chw" else 3)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioOutput(Output):
-    """Samples from -1 to 1."""
+    """Samples from -1 to 1; with `media_type`, an encoded file of that type."""
 
     kind = Kind.AUDIO
-    sample_rate_hz: int
+    sample_rate_hz: int | None = None
+    media_type: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.sample_rate_hz is None) == (self.media_type is None):
+            raise ValueError("it takes either 'sample_rate_hz' or 'media_type'")
 
     def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
         import numpy as np
 
+        if self.sample_rate_hz is None:
+            return [Audio(item, self.media_type or "") for item in _elements(outputs[0])]
         samples = np.clip(_flat(outputs[0]).astype(np.float32), -1, 1)
         return [Audio.from_array(item, self.sample_rate_hz) for item in samples]
 
@@ -300,6 +332,7 @@ OUTPUTS: Mapping[str, type[OutputForm]] = {
         ChoiceOutput,
         NumberOutput,
         TextOutput,
+        JsonOutput,
         ImageOutput,
         AudioOutput,
         VideoOutput,
@@ -330,6 +363,24 @@ def _grouped(labels: Iterator[tuple[str, ...]]) -> dict[tuple[str, ...], list[in
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
     return values.reshape(len(values), prod(values.shape[1:]))
+
+
+def _elements(values: NDArray[Any]) -> list[bytes]:
+    """The one element of each item; OutputInvalidError where they are no bytes, or another number of them."""
+    flat = _flat(values)
+    if values.dtype.kind != "O" or flat.shape[1] != 1:
+        raise OutputInvalidError(
+            f"the network gives {values.dtype} of shape {list(values.shape[1:])} where one text or file is wanted"
+        )
+    return [bytes(element) for element in flat[:, 0]]
+
+
+def _texts(values: NDArray[Any]) -> Iterator[str | OutputInvalidError]:
+    for element in _elements(values):
+        try:
+            yield element.decode()
+        except UnicodeDecodeError:
+            yield OutputInvalidError("the network's text is not UTF-8")
 
 
 def _expect(values: NDArray[Any], axes: int, shape: str) -> NDArray[Any]:

@@ -13,6 +13,7 @@ from echelon.adapters.content import (
     Box,
     Boxes,
     Image,
+    Json,
     Kind,
     Mask,
     Number,
@@ -122,12 +123,17 @@ def _texts(feed: Feed) -> Iterator[Part]:
     yield Text("A text.")
 
 
+def _documents(feed: Feed) -> Iterator[Part]:
+    yield Json("{}")
+
+
 def _numbers(feed: Feed) -> Iterator[Part]:
     yield Number(0.0)
 
 
 MADE_UP: Mapping[Kind, Callable[[Feed], Iterator[Part]]] = {
     Kind.TEXT: _texts,
+    Kind.JSON: _documents,
     Kind.NUMBER: _numbers,
     Kind.IMAGE: _images,
     Kind.AUDIO: _sounds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.calls import Answer, Call, Request
@@ -18,8 +19,9 @@ from echelon.adapters.errors import (
 )
 from echelon.adapters.networks import outputs, steps
 from echelon.adapters.networks.manifest import FILE
+from echelon.adapters.networks.network import BYTES
 from echelon.adapters.networks.probes import probe
-from echelon.adapters.networks.sources import PART_TYPES, values_of
+from echelon.adapters.networks.sources import PART_TYPES, encoded, values_of
 from echelon.adapters.networks.steps import Given
 from echelon.adapters.settings import nearest
 
@@ -46,6 +48,7 @@ class Feed:
     port: Port
     part_type: type[Part] | None
     part_name: str | None
+    encoded: bool
     steps: tuple[Step, ...]
 
     def fits(self, request: Request) -> bool:
@@ -59,6 +62,8 @@ class Feed:
         values, given = self._given(request)
         if self.steps:
             values = steps.apply(self.steps, values, given, self._what())
+        if self.port.data_type == BYTES and isinstance(values, str | bytes):
+            values = _single(values, self.port)
         if not self._takes(values):
             raise self._misfit(values)
         taken: NDArray[Any] = values
@@ -67,7 +72,8 @@ class Feed:
     def _given(self, request: Request) -> tuple[Any, Given]:
         if self.part_type is None:
             return request.instruction, Given(None)
-        return values_of(request.first(self.part_type, self.part_name))
+        part: Any = request.first(self.part_type, self.part_name)
+        return encoded(part) if self.encoded else values_of(part)
 
     def _what(self) -> str:
         return "the instruction" if self.part_type is None else f"the {self.part_type.kind}"
@@ -83,7 +89,10 @@ class Feed:
         return fits and (dtype == self.port.data_type or np.can_cast(dtype, self.port.data_type, "same_kind"))
 
     def _misfit(self, values: Any) -> InvalidInputError:
-        got = f"{values.dtype} of shape {list(values.shape)}" if hasattr(values, "shape") else "text"
+        if hasattr(values, "shape"):
+            got = f"{values.dtype} of shape {list(values.shape)}"
+        else:
+            got = "text" if isinstance(values, str) else "an encoded file"
         wanted = ["any" if length is None else length for length in self.port.item]
         return InvalidInputError(
             f"{self._what()} gives {got} to the model's input {self.port.name!r}, which takes {self.port.data_type} of "
@@ -109,6 +118,7 @@ class Route:
                 signature.inputs[name],
                 PART_TYPES.get(given.part),
                 given.name,
+                given.encoded,
                 steps.build(given.steps, folder, f"{where}.inputs.{name}.steps"),
             )
             for name, given in entry.inputs.items()
@@ -208,9 +218,25 @@ def _probe(route: Route) -> Request | None:
     return None if parts is None else Request(route.call, "Answer.", parts, (route.output.kind,))
 
 
+def _single(value: str | bytes, port: Port) -> NDArray[Any] | str | bytes:
+    """The value as the one element of what the port takes; as it is where the port takes another number of them."""
+    import numpy as np
+
+    shape = tuple(length or 1 for length in port.item)
+    if prod(shape) != 1:
+        return value
+    element = np.empty(shape, BYTES)
+    element[...] = value.encode() if isinstance(value, str) else value
+    return element
+
+
 def _stack(port: Port, items: Sequence[NDArray[Any]]) -> NDArray[Any]:
     import numpy as np
 
+    if port.data_type == BYTES:
+        return np.stack(items)
+    if len(items) == 1:
+        return np.asarray(items[0], port.data_type, order="C")[None]
     cast = [np.ascontiguousarray(item, port.data_type).data for item in items]
     # numpy would let go of the interpreter for each row, and wait for each row until the server's loop is idle.
     return np.frombuffer(bytearray().join(cast), port.data_type).reshape(len(items), *items[0].shape)
@@ -221,6 +247,8 @@ def _answers(output: Output, results: Sequence[NDArray[Any]], requests: Sequence
 
     if any(values.shape[:1] != (len(requests),) for values in results):
         return [OutputInvalidError("the network's output has another batch than its input")] * len(requests)
+    if not any(values.dtype.kind == "f" and np.isnan(values).any() for values in results):
+        return [_outcome(made) for made in _made(output, results, requests)]
     whole = np.logical_and.reduce([_whole_rows(values) for values in results])
     rows = np.flatnonzero(whole).tolist()
     returned: list[Returned] = [OutputInvalidError("the network's output has NaN in it")] * len(requests)
@@ -229,8 +257,12 @@ def _answers(output: Output, results: Sequence[NDArray[Any]], requests: Sequence
     if len(rows) < len(requests):
         results, requests = [values[rows] for values in results], [requests[row] for row in rows]
     for row, made in zip(rows, _made(output, results, requests), strict=True):
-        returned[row] = made if isinstance(made, EchelonError) else Answer((made,))
+        returned[row] = _outcome(made)
     return returned
+
+
+def _outcome(made: Part | EchelonError) -> Returned:
+    return made if isinstance(made, EchelonError) else Answer((made,))
 
 
 def _whole_rows(values: NDArray[Any]) -> NDArray[Any]:

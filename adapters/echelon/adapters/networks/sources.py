@@ -1,4 +1,4 @@
-"""What each kind of part is to a network before the steps: an array, or text."""
+"""What each kind of part is to a network before the steps: an array, text, or its file as it came."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from echelon.adapters.content import (
     Box,
     Boxes,
     Image,
+    Json,
     Kind,
     Mask,
     Number,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PART_TYPES: Mapping[str, type[Part]] = {
-    part.kind: part for part in (Text, Number, Image, Audio, Video, PointCloud, Mask, Boxes, Tensor)
+    part.kind: part for part in (Text, Number, Image, Audio, Video, PointCloud, Mask, Boxes, Tensor, Json)
 }
 """The kinds that networks take."""
 
@@ -40,6 +41,13 @@ def values_of(part: Part) -> tuple[Any, Given]:
     read = _READ.get(part.kind)
     values = part.array() if read is None else read(part)  # type: ignore[attr-defined]  # every kind left has array()
     return values, Given(part.kind)
+
+
+def encoded(part: Image | Audio | Video) -> tuple[bytes, Given]:
+    """The part's file as it came; InvalidInputError for a video that came as frames."""
+    if not part.data:
+        raise InvalidInputError("the model takes an encoded video, this one came as frames")
+    return part.data, Given(part.kind)
 
 
 def _number(part: Number) -> NDArray[Any]:
@@ -57,8 +65,13 @@ def _boxes(part: Boxes) -> NDArray[Any]:
     return np.array(corners, np.float32).reshape(-1, 4)
 
 
-def _text(part: Text) -> str:
+def _text(part: Text | Json) -> str:
     return part.value
 
 
-_READ: Mapping[Kind, Callable[[Any], Any]] = {Kind.TEXT: _text, Kind.NUMBER: _number, Kind.BOXES: _boxes}
+_READ: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: _text,
+    Kind.JSON: _text,
+    Kind.NUMBER: _number,
+    Kind.BOXES: _boxes,
+}

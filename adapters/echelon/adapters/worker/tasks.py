@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from echelon.adapters.adapter import AsyncAdapter
 from echelon.adapters.calls import Request
 from echelon.adapters.worker.frames import WINDOW
 from echelon.adapters.worker.replies import Replies
+
+Method = Callable[[int, Any], Coroutine[Any, Any, None]]
 
 
 class Tasks:
@@ -49,14 +51,17 @@ class Tasks:
         """The server has room for another piece of a stream."""
         self._loop.call_soon_threadsafe(self._more, call)
 
-    def _begin(self, call: int, word: str, request: Request) -> None:
-        self._requests[call] = request
-        making = self._ask(call, request) if word == "ask" else self._stream(call, request)
+    def _begin(self, call: int, word: str, value: Any) -> None:
+        if word != "ready":
+            self._requests[call] = value
+        methods: dict[str, Method] = {"ask": self._ask, "stream": self._stream, "ready": self._ready}
+        making = methods[word](call, value)
         self._tasks[call] = self._loop.create_task(self._until_told(call, making))
 
     def _cancel(self, call: int) -> None:
         if task := self._tasks.get(call):
-            self._requests[call].cancellation.cancelled = True
+            if request := self._requests.get(call):
+                request.cancellation.cancelled = True
             task.cancel()
 
     def _more(self, call: int) -> None:
@@ -70,8 +75,12 @@ class Tasks:
         except BaseException as error:  # noqa: BLE001  (see above)
             self._replies.failed(call, error)
         finally:
-            del self._tasks[call], self._requests[call]
+            del self._tasks[call]
+            self._requests.pop(call, None)
             self._windows.pop(call, None)
+
+    async def _ready(self, call: int, nothing: None) -> None:
+        self._replies.done(call, bool(await self._adapter.ready()))
 
     async def _ask(self, call: int, request: Request) -> None:
         self._replies.done(call, await getattr(self._adapter, request.call)(request))

@@ -33,7 +33,7 @@ instruments_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     envvar="ECHELON_INSTRUMENTS",
     show_envvar=True,
-    help="YAML file of the embedders and judges that metrics may use.",
+    help="YAML file of the embedders, judges and readers that metrics may use.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -50,7 +50,7 @@ def exit_code(result: RunResult) -> int:
 
 
 def read_instruments(path: Path | None) -> Instruments | None:
-    """The embedders and judges that `--instruments` names."""
+    """The embedders, judges and readers that `--instruments` names."""
     from echelon.scorer.instruments import Instruments
 
     return Instruments.read(path) if path else None

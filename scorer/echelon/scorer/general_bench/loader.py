@@ -19,10 +19,10 @@ from echelon.scorer.general_bench.catalogue import Entry, catalogue
 from echelon.scorer.general_bench.file_digests import FileDigest, FileDigests
 from echelon.scorer.general_bench.items import MAX_PARTS, MAX_PROMPT, MAX_TEXT, Form, Question, form_of
 from echelon.scorer.general_bench.layout import TaskFolder, is_tree, place_of, read_media, read_tree
-from echelon.scorer.general_bench.mapping import absent_task, labels_of, reading_of, sota_of, task_id, task_of
+from echelon.scorer.general_bench.mapping import Reading, absent_task, labels_of, reading_of, sota_of, task_id, task_of
 from echelon.scorer.general_bench.matching import check_name, match
 from echelon.scorer.general_bench.naming import key
-from echelon.scorer.general_bench.references import reference_lines, shown_lines
+from echelon.scorer.general_bench.references import reading_lines, reference_lines, shown_lines
 from echelon.scorer.general_bench.settings import SETTINGS, read_ids, read_settings
 from echelon.scorer.general_bench.task_media import TaskMedia
 from echelon.scorer.general_bench.values import Line
@@ -62,8 +62,8 @@ class _Scanned:
 
     task: Task
     form: Form
+    reading: Reading
     ids: tuple[str, ...] = ()
-    compares_prompts: bool = False
 
     def question(self, item: Item, media: TaskMedia) -> Question:
         """What an item asks; one without a prompt asks for the task by its name."""
@@ -79,8 +79,10 @@ class _Scanned:
     def references(self, item: Item, media: TaskMedia) -> tuple[Line, ...]:
         """What the metric compares answers with; none in a closed set."""
         answers = self.form.answers(item)
-        if self.compares_prompts:
+        if self.reading.compares_prompts:
             return shown_lines(answers, self.question(item, media).fields["prompt"], media)
+        if self.reading.read_as is not None:
+            return reading_lines(answers, self.reading.read_as, self.task, media)
         return reference_lines(answers, self.task, media) if answers else ()
 
 
@@ -257,7 +259,7 @@ class GeneralBench:
         reading = reading_of(entry, labels)
         if self.official:
             form, reading = official.form_of(form, document), official.reading_of(entry, document)
-        return _Scanned(task_of(entry, form, reading, labels), form, compares_prompts=reading.compares_prompts)
+        return _Scanned(task_of(entry, form, reading, labels), form, reading)
 
     def _meant(self, path: Path, task: str, items: dict[str, Item]) -> dict[str, Item]:
         if not items:
@@ -293,7 +295,7 @@ class GeneralBench:
 
 def _unscored(scanned: _Scanned, items: Mapping[str, Item], media: TaskMedia) -> str:
     """Why a task has no score, empty where it has one."""
-    if scanned.compares_prompts:
+    if scanned.reading.compares_prompts:
         return _faults(items, lambda item: scanned.references(item, media))
     without = sum(not scanned.form.answers(item) for item in items.values())
     if without == len(items):

@@ -8,14 +8,16 @@ from math import isfinite
 from types import MappingProxyType
 
 from echelon.adapters import Kind
-from echelon.scorer.errors import InvalidSuiteError, NotComputedError, UnknownNameError
+from echelon.scorer.errors import InvalidSuiteError, MissingLabelsError, NotComputedError, UnknownNameError
 from echelon.scorer.extract import EXTRACTORS
 from echelon.scorer.general_bench.annotations import Item
 from echelon.scorer.general_bench.catalogue import Entry
 from echelon.scorer.general_bench.items import PROMPT, VERSION, Form, option_letters
 from echelon.scorer.general_bench.measures import measure
 from echelon.scorer.general_bench.naming import slug
+from echelon.scorer.general_bench.settings import SETTINGS
 from echelon.scorer.metrics.metric import Metric
+from echelon.scorer.metrics.readings import Read
 from echelon.scorer.metrics.registry import metric
 from echelon.scorer.metrics.spellings import canonical
 from echelon.scorer.reading import folded
@@ -83,6 +85,8 @@ class Reading:
     problem: str
     compares_prompts: bool = False
     """Whether references are prompts or examples, and not what would be right."""
+    read_as: Kind | None = None
+    """What a reader makes of answers, where one does; references are of that kind too, or media to be read."""
 
 
 def labels_of(entry: Entry, form: Form, items: Collection[Item], told: tuple[str, ...] = ()) -> Labels:
@@ -162,14 +166,17 @@ def reading_of(entry: Entry, labels: Labels = Labels(), name: str = "") -> Readi
         measured = metric(name, worst, labels.names)
     except (InvalidSuiteError, UnknownNameError, NotComputedError) as error:
         kind = generated or Kind.TEXT
-        return Reading(name, kind, _READ_AS[kind], worst, 0.0, f"{entry.metric}: {error}")
+        hint = f"; list them under 'labels' in {SETTINGS}" if isinstance(error, MissingLabelsError) else ""
+        return Reading(name, kind, _READ_AS[kind], worst, 0.0, f"{entry.metric}: {error}{hint}")
     kind = generated or measured.kind
     extractor = _READ_AS.get(kind, kind.value)
     if kind is Kind.CHOICE and (labels.names or name in _SETS):
         extractor = "terms" if name in _SETS else "label"
-    chance = labels.chance if extractor == "label" else _blind(measured, worst)
+    read_as = measured.reads if isinstance(measured, Read) else None
+    chance = labels.chance if extractor == "label" or read_as is Kind.CHOICE else _blind(measured, worst)
     problem = _misfit(entry, measured, kind, extractor)
-    return Reading(name, kind, extractor, worst, chance, problem, not measured.references_are_answers)
+    compares_prompts = not measured.references_are_answers and read_as is None
+    return Reading(name, kind, extractor, worst, chance, problem, compares_prompts, read_as)
 
 
 def _metric_name(entry: Entry) -> str:
@@ -185,10 +192,10 @@ def _misfit(entry: Entry, measured: Metric, kind: Kind, extractor: str) -> str:
 
 
 def _blind(measured: Metric, worst: float | None) -> float:
-    """The score that can be had for nothing: the metric's worst."""
+    """The score that can be had for nothing: the metric's worst, or 0 where answers can be worse than nothing."""
     low, high = measured.range
     if measured.higher_is_better:
-        return low
+        return max(0.0, low)
     return high if isfinite(high) else worst or 0.0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from echelon.adapters import Kind
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.extract import EXTRACTORS
-from echelon.scorer.general_bench.values import Finder, Line, decoded_line, is_medium, line_of, plain_text
+from echelon.scorer.general_bench.values import Finder, Line, decoded_line, is_array, is_medium, line_of, plain_text
 from echelon.scorer.reading import folded, terms_of
 from echelon.scorer.suites.lines import ChoiceLine, TextLine
 from echelon.scorer.suites.suite import Task
@@ -31,6 +31,16 @@ def shown_lines(answers: Sequence[Any], prompt: str, finder: Finder) -> tuple[Li
     return tuple(
         decoded_line(each, finder) if is_medium(each) else TextLine(plain_text(each)) for each in answers or [prompt]
     )
+
+
+def reading_lines(answers: Sequence[Any], kind: Kind, task: Task, finder: Finder) -> tuple[Line, ...]:
+    """What should be read from an answer, as a part of `kind`, or media like the answer; a list is alternatives.
+
+    A file of numbers is a series.
+    """
+    medium = EXTRACTORS[task.extractor].kind
+    words = [word for answer in answers for word in (answer if isinstance(answer, list) else [answer])]
+    return tuple(line_of(word, medium if is_medium(word) and not is_array(word) else kind, finder) for word in words)
 
 
 def _word(word: Any, task: Task, finder: Finder) -> Line:

@@ -200,6 +200,11 @@ def is_medium(value: Any) -> bool:
     return isinstance(value, str) and len(value) < 1024 and PurePosixPath(value).suffix.lower() in _MEDIA
 
 
+def is_array(value: Any) -> bool:
+    """Whether a value is the name of a file of numbers."""
+    return isinstance(value, str) and PurePosixPath(value).suffix.lower() in _ARRAYS
+
+
 def plain_text(value: Any) -> str:
     """A value as text; what is no text or number is written as JSON."""
     if isinstance(value, str):
@@ -293,21 +298,22 @@ def _tensor(value: Any, finder: Finder) -> Line:
         return MasksLine(tuple(_run_lengths(each) for each in value.values()))
     if not isinstance(value, str):
         raise InvalidSuiteError(f"{value!r} is no path of an array")
-    suffix = PurePosixPath(value).suffix.lower()
-    lines: Mapping[str, Callable[[str], Line]] = {
-        ".flo": lambda path: FlowLine(path),
-        ".npz": lambda path: DisparityLine(path),
-        ".npy": lambda path: TensorLine(path=path),
-    }
-    if suffix not in lines:
-        raise InvalidSuiteError(f"{value}: an array is one of {', '.join(lines)}")
-    return lines[suffix](finder.find(value))
+    if not is_array(value):
+        raise InvalidSuiteError(f"{value}: an array is one of {', '.join(_ARRAYS)}")
+    return _ARRAYS[PurePosixPath(value).suffix.lower()](finder.find(value))
 
 
 def _json(value: Any, finder: Finder) -> Line:
     return JsonLine(value=msgspec.Raw(msgspec.json.encode(value)))
 
 
+_ARRAYS: Mapping[str, Callable[[str], Line]] = MappingProxyType(
+    {
+        ".flo": lambda path: FlowLine(path),
+        ".npz": lambda path: DisparityLine(path),
+        ".npy": lambda path: TensorLine(path=path),
+    }
+)
 _FORMS: Mapping[Kind, Callable[[Any, Finder], Line]] = MappingProxyType(
     {
         Kind.TEXT: _text,

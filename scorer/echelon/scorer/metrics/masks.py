@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from echelon.adapters import InvalidInputError, Kind, Mask, Part, Tensor
-from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.errors import InvalidSuiteError, MissingLabelsError
 from echelon.scorer.metrics.metric import (
     MeanMetric,
     RatioMetric,
@@ -31,9 +31,8 @@ class LabelledMetric(RatioMetric):
     def __init__(self, worst: float | None = None, labels: tuple[str, ...] = ()) -> None:
         super().__init__(worst, labels)
         if not 0 < len(labels) < NO_CLASS:
-            raise InvalidSuiteError(
-                f"metric {self.name!r} needs the task's labels, 1 to {NO_CLASS - 1} of them, not {len(labels)}"
-            )
+            error = InvalidSuiteError if labels else MissingLabelsError
+            raise error(f"metric {self.name!r} needs the task's labels, 1 to {NO_CLASS - 1} of them, not {len(labels)}")
 
 
 class MeanIoU(LabelledMetric):

@@ -21,6 +21,7 @@ BUILT_IN = {
     "accuracy_contains": "text:Containment",
     "accuracy_contains_official": "official:OfficialContainment",
     "accuracy_official": "official:OfficialAccuracy",
+    "accuracy_read": "readings:ReadAccuracy",
     "aesthetic": "judged:Aesthetic",
     "amota": "tracking:Amota",
     "anls": "text:Anls",
@@ -37,6 +38,7 @@ BUILT_IN = {
     "chamfer_squared": "points:SquaredChamfer",
     "chamfer_surface": "points:SurfaceChamfer",
     "cider": "captions:Cider",
+    "cider_speech": "readings:SpeechCider",
     "clap": "embeddings:Clap",
     "clip_consistency": "embeddings:ClipConsistency",
     "clip_image_score": "embeddings:ClipImageScore",
@@ -46,6 +48,7 @@ BUILT_IN = {
     "dice": "masks:Dice",
     "dino_score": "embeddings:DinoScore",
     "e_accuracy": "labels:EAccuracy",
+    "e_accuracy_read": "readings:ReadEAccuracy",
     "entity_f1": "spans:EntityF1",
     "epe": "fields:EndPointError",
     "exact_match": "text:ExactMatch",
@@ -80,6 +83,7 @@ BUILT_IN = {
     "musiq": "judged:Musiq",
     "optical_flow": "judged:OpticalFlow",
     "pcc": "numbers:Correlation",
+    "pcc_read": "readings:ReadCorrelation",
     "pq": "masks:PanopticQuality",
     "preference_rate": "opinions:PreferenceRate",
     "psnr": "pixels:ImagePsnr",
@@ -110,6 +114,7 @@ BUILT_IN = {
     "token_f1_official": "official:OfficialTokenF1",
     "wer": "text:WordErrorRate",
     "wer_mean": "text:MeanWordErrorRate",
+    "wer_speech": "readings:SpeechWordErrorRate",
 }
 
 

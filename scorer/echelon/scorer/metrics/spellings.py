@@ -82,18 +82,23 @@ GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 IN_MODALITY: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("AUC", "image"): "auc",
+        ("CIDEr", "audio"): "cider_speech",
+        ("E-Acc", "audio"): "e_accuracy_read",
         ("F1", "audio"): "span_f1",
+        ("PCC", "audio"): "pcc_read",
         ("PSNR", "video"): "psnr_video",
         ("RMSE", "image"): "rmse_image",
         ("RMSE", "3d"): "rmse_tensor",
+        ("WER", "audio"): "wer_speech",
         ("mIoU", "3d"): "miou_points",
         ("mIoU", "video"): "miou_video",
     }
 )
-"""What a spelling means in one modality."""
+"""What a spelling means in one modality. In audio, words, classes and series are asked of generated sounds alone."""
 
 IN_TASK: Mapping[tuple[str, str], str] = MappingProxyType(
     {
+        ("Acc", "EEG-based Image Generation"): "accuracy_read",
         ("CLIPScore", "Background-Consistency Text to Video Geneation"): "clip_consistency",
         ("F1 Score", "Multimodal Named Entity Recognition"): "span_f1",
         ("F1 Score", "Multimodal Relation Extraction"): "span_f1",
@@ -110,7 +115,7 @@ def canonical(spelling: str, *, modality: str | None = None, task: str | None = 
     """
     official = _spelled(spelling)
     return (
-        IN_TASK.get((official, task or ""))
+        IN_TASK.get((official, (task or "").strip()))
         or IN_MODALITY.get((official, modality or ""))
         or next(metrics[official] for metrics in GROUPS.values() if official in metrics)
     )

@@ -49,9 +49,10 @@ def gallery(tasks: Sequence[TaskResult]) -> dict[str, list[Exhibit]]:
 
 def _exhibit(sample: ViewedSample, room: int) -> Exhibit:
     scene = Scene.of(sample)
-    drawn = Exhibit(
-        sample, _figures(sample.inputs, scene), _figures(sample.references, scene), _figures(sample.answer, scene)
-    )
+    answer = _figures(sample.answer, scene)
+    if sample.reading:
+        answer += Markup('<p class="muted">read as</p>') + _figures(sample.reading, scene)
+    drawn = Exhibit(sample, _figures(sample.inputs, scene), _figures(sample.references, scene), answer)
     return drawn if drawn.size <= room else Exhibit(sample, Markup(), Markup(), Markup(), crowded_out=True)
 
 

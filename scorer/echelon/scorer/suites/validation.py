@@ -16,6 +16,7 @@ from echelon.adapters.errors import EchelonError, MissingExtraError
 from echelon.scorer.errors import InvalidSuiteError, NotComputedError
 from echelon.scorer.extract import extract, extractor
 from echelon.scorer.metrics.metric import Metric
+from echelon.scorer.metrics.readings import Read
 from echelon.scorer.metrics.registry import metric
 from echelon.scorer.suites.digests import file_names
 from echelon.scorer.suites.folder import decode_line, numbered_lines
@@ -107,7 +108,8 @@ class _Inspection:
                 f"{where}: extractor {task.extractor!r} gives {taken.kind}, metric {task.metric!r} takes {scored.kind}"
             )
             scored = None
-        checked = scored if taken and scored and scored.references_are_answers else None
+        measurable = scored is not None and (scored.references_are_answers or isinstance(scored, Read))
+        checked = scored if taken and measurable else None
         self._attempt("", self._inspect_samples, entry.samples, task, checked)
 
     def _inspect_samples(self, file: str, task: Task, scored: Metric | None) -> None:
@@ -163,7 +165,10 @@ class _Inspection:
 
 def _score(scored: Metric, references: tuple[Part, ...], task: Task) -> None:
     for reference in references:
-        # Whether there is an embedder or a judge is not the suite's business.
+        if isinstance(scored, Read):
+            scored.check_reference(reference)
+            continue
+        # Whether there is an embedder, a judge or a reader is not the suite's business.
         with suppress(NotComputedError, MissingExtraError):
             scored.sample(extract(task.extractor, (reference,), task), references)
 

@@ -40,6 +40,9 @@ class Host(Protocol):
     def play(self, request: Request) -> Iterator[Any] | None:
         """What an adapter that takes batches streams for one request, None where nothing; blocks its thread."""
 
+    async def ready(self) -> bool:
+        """Whether an adapter that takes many requests at once says that it can answer now."""
+
     async def stream(self, request: Request) -> AsyncGenerator[Any] | None:
         """What an adapter that takes many requests at once streams for one, None where nothing."""
 

@@ -47,6 +47,10 @@ class InProcess:
         items: Iterator[Any] | None = getattr(self._adapter, f"stream_{request.call}")(request)
         return items
 
+    async def ready(self) -> bool:
+        """What the adapter says."""
+        return bool(await self._adapter.ready())
+
     async def stream(self, request: Request) -> AsyncGenerator[Any] | None:
         """What the adapter streams beside other requests."""
         items = getattr(self._adapter, f"stream_{request.call}")(request)

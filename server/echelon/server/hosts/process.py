@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from echelon.adapters import Card
 from echelon.adapters.errors import AdapterCrashedError, ConfigurationError
@@ -51,6 +51,13 @@ class GoneError(Exception):
     """The process had ended before the call was made."""
 
 
+class _Waiting(NamedTuple):
+    reply: Reply
+    deadline: float
+    is_work: bool
+    """Not a question after its health, of which nobody dies."""
+
+
 class Process:
     """Starts with construction; `open` it, then `read` until it ends, in one thread; other threads make calls."""
 
@@ -64,7 +71,7 @@ class Process:
         follow(self._popen.stdout, log.bind(pid=self.pid))
         self._connection = Connection(self._socket, takes_bytes=start.frame_bytes)
         self._numbers = count(1)
-        self._waiting: dict[int, tuple[Reply, float]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self._changing = threading.Lock()
         self._over = False
         self._group = 0
@@ -126,10 +133,10 @@ class Process:
         self._heard = monotonic()
         last = word in ("done", "failed")
         with self._changing:
-            reply, _ = (self._waiting.pop if last else self._waiting.get)(call, (None, 0.0))
-        if reply is not None:
-            reply.take(word, value)
-        return reply is not None and word == "done"
+            waiting = (self._waiting.pop if last else self._waiting.get)(call, None)
+        if waiting is not None:
+            waiting.reply.take(word, value)
+        return waiting is not None and waiting.is_work and word == "done"
 
     def begin(self, word: str, value: Any, reply: Reply, *, deadline: float) -> int:
         """Make a call, and give it its number; GoneError where the process has ended."""
@@ -137,7 +144,7 @@ class Process:
             if self._over:
                 raise GoneError
             call = next(self._numbers)
-            self._waiting[call] = (reply, deadline)
+            self._waiting[call] = _Waiting(reply, deadline, word != "ready")
         # A process that is gone is noticed where it is read, which ends this call too.
         with suppress(OSError):
             self._connection.send(call, word, value)
@@ -156,7 +163,7 @@ class Process:
         if not self._opened and now - self._started > self._start.load_s:
             return f"was not open within {self._start.load_s:g} s"
         with self._changing:
-            late = any(now - deadline > stuck_s for _, deadline in self._waiting.values())
+            late = any(now - waiting.deadline > stuck_s for waiting in self._waiting.values())
         return f"did not come back from a call {stuck_s:g} s after its deadline" if late else ""
 
     def kill(self, why: str) -> None:
@@ -178,9 +185,9 @@ class Process:
         with self._changing:
             self._over = True
             left, self._waiting = list(self._waiting.values()), {}
-        kind = AdapterCrashedError if len(left) == 1 else CompanyCrashedError
-        for reply, _ in left:
-            reply.take("failed", kind(f"the model's process {said}", retry_after_s=1.0))
+        kind = AdapterCrashedError if sum(waiting.is_work for waiting in left) == 1 else CompanyCrashedError
+        for waiting in left:
+            waiting.reply.take("failed", kind(f"the model's process {said}", retry_after_s=1.0))
         return said
 
     def _end_by_force(self) -> int:

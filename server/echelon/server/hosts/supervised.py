@@ -30,6 +30,7 @@ LONGEST_PAUSE_S = 30.0
 _LOOK_S = 0.05
 """How often a thread that waits for a batch looks for calls that nobody waits for any more."""
 _WATCH_S = 0.5
+_TELLS_WITHIN_S = 10.0
 _CLOSES_WITHIN_S = 5.0
 
 
@@ -116,7 +117,7 @@ class Supervised:
 
     async def _ask(self, request: Request) -> Outcome:
         reply = Whole()
-        process, call = await self._begin("ask", request, reply)
+        process, call = await self._begin("ask", request, reply, self._deadline(request))
         try:
             outcome: Outcome = await _outcome_of(reply.future)
         except asyncio.CancelledError:
@@ -124,10 +125,16 @@ class Supervised:
             raise
         return outcome
 
+    async def ready(self) -> bool:
+        """What the adapter says; one that never says it is as stuck as one that never answers."""
+        reply = Whole()
+        await self._begin("ready", None, reply, monotonic() + _TELLS_WITHIN_S)
+        return bool(await _outcome_of(reply.future))
+
     async def stream(self, request: Request) -> AsyncGenerator[Any] | None:
         """The pieces that the adapter makes beside other calls; None where it makes none."""
         reply = Stream()
-        process, call = await self._begin("stream", request, reply)
+        process, call = await self._begin("stream", request, reply, self._deadline(request))
         try:
             said = await reply.next()
         except asyncio.CancelledError:
@@ -146,15 +153,14 @@ class Supervised:
             self._tell_later(process, call, "cancel", [0])
             raise
 
-    async def _begin(self, word: str, request: Request, reply: Reply) -> tuple[Process, int]:
-        deadline = self._deadline(request)
+    async def _begin(self, word: str, value: Any, reply: Reply, deadline: float) -> tuple[Process, int]:
         while True:
             try:
                 async with asyncio.timeout(max(0.0, deadline - monotonic())):
                     process: Process = await _outcome_of(self._process)
             except TimeoutError:
                 raise self._away() from None
-            begin = partial(process.begin, word, request, reply, deadline=deadline)
+            begin = partial(process.begin, word, value, reply, deadline=deadline)
             with suppress(GoneError):
                 # Writing waits where the process is slow to read.
                 return process, await self._loop.run_in_executor(self._sender, begin)

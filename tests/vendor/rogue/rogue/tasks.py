@@ -29,9 +29,16 @@ class RogueTasks(AsyncAdapter[NoSettings]):
         kinds = (Kind.TEXT,)
         return Card("1", (CallSupport(Call.LANGUAGE, kinds, kinds), CallSupport(Call.GENERATE, kinds, kinds)))
 
+    async def ready(self) -> bool:
+        return self._is_well
+
+    def open(self, settings: NoSettings) -> None:
+        self._is_well = True
+
     async def language(self, request: Request) -> Outcome:
         word, _, seconds = request.instruction.partition(" after ")
         await asyncio.sleep(float(seconds or 0))
+        self._is_well = word != "unwell"
         return Answer((Text(do(word)),))
 
     def stream_generate(self, request: Request) -> AsyncIterator[Part] | None:

@@ -1,0 +1,1 @@
+"""What adapters over hosted APIs share: settings, dialogues, structured answers and failures."""
