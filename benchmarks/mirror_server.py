@@ -11,6 +11,7 @@ from echelon.rpc.config import ListenerConfig
 from echelon.rpc.loop import run
 from echelon.server.app import Server, serve
 from echelon.server.config import ModelConfig, ServerConfig
+from echelon.server.hosts.host import Isolation
 
 
 class Mirror(BatchAdapter[NoSettings]):
@@ -24,9 +25,9 @@ class Mirror(BatchAdapter[NoSettings]):
 
 
 async def main() -> None:
-    config = ServerConfig(ListenerConfig("127.0.0.1:0"), [ModelConfig("mirror", "mirror")])
+    config = ServerConfig(ListenerConfig("127.0.0.1:0"), [ModelConfig("mirror", "mirror", isolation=Isolation.INPROC)])
     registry = Registry([EntryPoint("mirror", "mirror_server:Mirror", GROUP)])
-    await serve(Server(config, registry, trust=True), lambda address, _: print(f"mirror on {address}", flush=True))
+    await serve(Server(config, registry), lambda address, _: print(f"mirror on {address}", flush=True))
 
 
 if __name__ == "__main__":
