@@ -17,7 +17,7 @@ class Echo(pb_grpc.ModelServiceServicer):
 
 
 async def main() -> None:
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
     pb_grpc.add_ModelServiceServicer_to_server(Echo(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

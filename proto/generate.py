@@ -17,6 +17,7 @@ from grpc_tools import protoc
 PROTO = Path(__file__).parent
 RULES = "buf/validate/validate.proto"
 OURS = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("echelon/v*/*.proto"))
+OPEN_INFERENCE = "inference/open_inference.proto"
 SERVICES = [name for name in OURS if name.endswith("_service.proto")]
 
 
@@ -73,6 +74,8 @@ def main(out: Path, image: Path) -> None:
         *OURS,
     )
     run(f"--descriptor_set_in={image}", f"--grpc_python_out={out}", f"--mypy_grpc_out={out}", *SERVICES)
+    # No code for this one: its names are tritonclient's too, and a process has one default pool.
+    run(f"-I{PROTO}", f"--descriptor_set_out={out / 'echelon/wire/open_inference.binpb'}", OPEN_INFERENCE)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import settings
@@ -29,6 +29,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 VENDOR = Path(__file__).parent / "vendor"
+VENDORS = (VENDOR, VENDOR / "rogue")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -56,32 +57,38 @@ def until() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def vendor_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The metadata of the vendor's distribution, as an installer would write it."""
-    project = tomllib.loads((VENDOR / "pyproject.toml").read_text())["project"]
+    """The metadata of the vendors' distributions, as an installer would write it."""
     site = tmp_path_factory.mktemp("site")
-    info = site / f"acme_models-{project['version']}.dist-info"
+    for folder in VENDORS:
+        _write_metadata(site, tomllib.loads((folder / "pyproject.toml").read_text())["project"])
+    return site
+
+
+def _write_metadata(site: Path, project: dict[str, Any]) -> None:
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     lines = []
     for group, points in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    return site
 
 
 @pytest.fixture
 def vendor(vendor_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The vendor's distribution, installed in this process and in those it starts."""
-    monkeypatch.syspath_prepend(str(vendor_site))
-    monkeypatch.syspath_prepend(str(VENDOR))
-    monkeypatch.setenv("PYTHONPATH", f"{VENDOR}:{vendor_site}")
+    """The vendors' distributions, installed in this process and in those it starts."""
+    folders = [*map(str, VENDORS), str(vendor_site)]
+    for folder in folders:
+        monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
 
 
 @pytest.fixture
 def serving(vendor: None) -> Callable[..., Any]:
     """A context with a loaded server in this loop: `async with serving(model={...}, limits={...}) as server`.
 
-    Keywords are the listener's, `models` the models' as in a configuration file; by default one `parrot`.
+    Keywords are the listener's, `models` the models' as in a configuration file; by default one `parrot`. The vendor's
+    adapters run in this process, those of the rogue vendor in processes of their own.
     """
     from echelon.adapters.registry import Registry
     from echelon.adapters.settings import load
@@ -95,7 +102,7 @@ def serving(vendor: None) -> Callable[..., Any]:
         if models is None:
             models = [{"name": "parrot", "adapter": "acme", "max_batch_size": 16}]
         values = {"models": models, "listener": {"listen": "127.0.0.1:0", "drain_s": 5.0, **listener}}
-        server = Server(load(ServerConfig, values), Registry.installed(), trust=True)
+        server = Server(load(ServerConfig, values), Registry.installed(), trust=("acme-models",))
         await server.start()
         try:
             if loads:
@@ -109,12 +116,14 @@ def serving(vendor: None) -> Callable[..., Any]:
 
 @pytest.fixture
 def processes(vendor: None) -> Iterator[Callable[..., Any]]:
-    """Starts `echelon serve` in a process of its own; the process and the address it says."""
+    """Starts `echelon serve` in a process of its own; the process and the address it says. A long log wants a file."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*options: str, listen: str = "127.0.0.1:0") -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-m", "echelon.cli", "serve", "--listen", listen, "--trust", *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def start(
+        *options: str, listen: str = "127.0.0.1:0", log: int | IO[str] = subprocess.PIPE
+    ) -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-m", "echelon.cli", "serve", "--listen", listen, "--trust", "acme-models", *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         started.append(process)
         assert process.stdout is not None
         said = re.search(r" on (\S+)$", process.stdout.readline())

@@ -22,7 +22,6 @@ from echelon.adapters import (
     Request,
     Returned,
     Text,
-    UnsupportedError,
     Video,
 )
 from echelon.adapters.controls.chance import RANDOM, Chance, ChanceSettings
@@ -122,11 +121,6 @@ def test_chance_fails_a_damaged_request_alone() -> None:
     refused, answered = opened_chance().generate([damaged, whole])
     assert isinstance(refused, InvalidInputError)
     assert isinstance(answered, Answer)
-
-
-def test_no_control_answers_with_a_reference_to_content() -> None:
-    (refused,) = opened_chance().generate([Request(Call.GENERATE, output_kinds=(Kind.CONTENT_REF,))])
-    assert isinstance(refused, UnsupportedError)
 
 
 def test_the_oracle_answers_what_the_file_says(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from echelon.adapters import (
     BoxSpace,
     Call,
     Choice,
-    ContentRef,
     Image,
     Json,
     Kind,
@@ -50,7 +49,6 @@ PARTS_OF_EVERY_KIND: list[Part] = [
     Boxes((Box3D((1, 2, 3), (4, 5, 6), (0, 0, 0, 1), "car"),), BoxSpace.METRE),
     Tensor.from_array(np.array([[np.nan, np.inf]], np.float16), name="flow"),
     Json('{"a": [1, null]}'),
-    ContentRef(b"\x00" * 32, 5, Kind.IMAGE, "image/png"),
 ]
 
 

@@ -87,7 +87,8 @@ async def test_reflection_lists_the_services_and_shows_their_messages(serving: S
         file = await reflected(server.listener.address, file_containing_symbol="echelon.v1.ComprehendRequest")
     names = {service.name for service in listed.list_services_response.service}
     health_name, reflection_name = "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"
-    assert names == {"echelon.v1.ModelService", health_name, reflection_name}
+    open_inference = "inference.GRPCInferenceService"
+    assert names == {"echelon.v1.ModelService", open_inference, health_name, reflection_name}
     assert b"ComprehendRequest" in b"".join(file.file_descriptor_response.file_descriptor_proto)
 
 

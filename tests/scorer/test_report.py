@@ -28,7 +28,6 @@ from echelon.adapters import (
     CallSupport,
     Card,
     Choice,
-    ContentRef,
     Image,
     Json,
     Kind,
@@ -208,7 +207,6 @@ EVERY_KIND: tuple[Part, ...] = (
     Boxes((Box3D((0, 0, 0), (1, 1, 1), label="car"),), BoxSpace.METRE),
     Tensor.from_array(np.arange(12, dtype=np.float32).reshape(3, 4)),
     Json('{"a": [1, 2]}'),
-    ContentRef(b"\x01" * 32, 1234, Kind.IMAGE),
 )
 
 # --- reading pages ----------------------------------------------------------------------------------------------------

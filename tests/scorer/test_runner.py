@@ -121,8 +121,11 @@ async def mortal(folder: Path) -> AsyncIterator[str]:
     """Serves a model that dies of poison; its address."""
     (folder / "mortal.py").write_text(MORTAL)
     registry = Registry([EntryPoint("mortal", "mortal:Mortal", "echelon.adapters")])
-    values = {"models": [{"name": "mortal", "adapter": "mortal"}], "listener": {"listen": "127.0.0.1:0"}}
-    server = Server(load(ServerConfig, values), registry, trust=True)
+    values = {
+        "models": [{"name": "mortal", "adapter": "mortal", "isolation": "inproc"}],
+        "listener": {"listen": "127.0.0.1:0"},
+    }
+    server = Server(load(ServerConfig, values), registry)
     await server.start()
     try:
         await server.load()

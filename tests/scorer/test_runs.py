@@ -142,7 +142,7 @@ def serving(
         for name, settings in models.items()
     ]
     config.write_text(json.dumps({"listener": {"listen": listen}, "models": served}))
-    command = [sys.executable, "-m", "echelon.cli", "serve", "--trust", "--config", str(config)]
+    command = [sys.executable, "-m", "echelon.cli", "serve", "--trust", "moody", "--config", str(config)]
     child: Any = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     )

@@ -35,7 +35,7 @@ def serve(*options: str, listen: str = "127.0.0.1:0") -> subprocess.CompletedPro
         (("--model", "A b=null"), 1, "must be 1 to 64 lower case letters, digits"),
         (("--model", "a=null", "--model", "a=null"), 1, "more than one model is called a"),
         (("--model", "a=nul"), 1, "no adapter 'nul' is installed (did you mean 'null'?)"),
-        (("--model", "a=acme"), 1, "adapter 'acme' comes from acme-models 1.2, whose code would run in this process"),
+        (("--model", "a=acme", "--trust", "acme"), 1, "--trust acme: no distribution of that name has an adapter"),
         (("--config", "/nowhere/at/all.yaml"), 1, "cannot read /nowhere/at/all.yaml: No such file or directory"),
     ],
 )
@@ -142,7 +142,16 @@ def test_a_signal_while_a_model_loads_ends_with_0(vendor: None, tmp_path: Path) 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "echelon.cli", "serve", "--trust", "--model", f"parrot=acme:{settings}"]
+    command = [
+        sys.executable,
+        "-m",
+        "echelon.cli",
+        "serve",
+        "--trust",
+        "acme-models",
+        "--model",
+        f"parrot=acme:{settings}",
+    ]
     process = subprocess.Popen([*command, "--listen", f"127.0.0.1:{port}"], stderr=subprocess.PIPE, text=True)
     with Client(f"127.0.0.1:{port}") as client:
         deadline = time.monotonic() + 20

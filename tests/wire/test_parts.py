@@ -21,7 +21,6 @@ from echelon.adapters import (
     Card,
     Choice,
     Composition,
-    ContentRef,
     FinishReason,
     Image,
     InvalidInputError,
@@ -46,6 +45,7 @@ from echelon.adapters import (
 from echelon.v1 import content_pb2, model_service_pb2
 from echelon.wire.calls import call_from_proto, call_to_proto, outcome_from_proto, outcome_to_proto
 from echelon.wire.cards import card_from_proto, card_to_proto
+from echelon.wire.contents import REFERABLE, payload_of, reference
 from echelon.wire.parts import DATA_TYPES, ITEM_BYTES, part_from_proto, part_to_proto
 from echelon.wire.rules import check
 
@@ -119,14 +119,6 @@ BY_KIND: dict[Kind, st.SearchStrategy[Any]] = {
         st.binary(min_size=1, max_size=1),
     ),
     Kind.JSON: st.builds(Json, names, **common),
-    Kind.CONTENT_REF: st.builds(
-        ContentRef,
-        st.binary(min_size=32, max_size=32),
-        st.integers(1, 1 << 30),
-        st.sampled_from([kind for kind in Kind if kind is not Kind.CONTENT_REF]),
-        words,
-        **common,
-    ),
 }
 
 
@@ -141,6 +133,20 @@ def test_a_part_comes_back_as_it_went(kind: Kind) -> None:
         message = part_to_proto(part)
         check(message)
         assert part_from_proto(type(message).FromString(message.SerializeToString())) == part
+
+    there_and_back()
+
+
+@pytest.mark.parametrize("kind", REFERABLE)
+def test_data_may_travel_by_itself(kind: str) -> None:
+    @given(BY_KIND[Kind(kind)].filter(lambda part: payload_of(part) != b""))
+    def there_and_back(part: Part) -> None:
+        data = payload_of(part)
+        ref = reference(data)
+        message = part_to_proto(part, ref)
+        check(message)
+        assert not getattr(message, kind).data
+        assert part_from_proto(message, {ref.sha256: data}) == part
 
     there_and_back()
 
@@ -234,6 +240,7 @@ def test_a_part_that_contradicts_itself_does_not_leave(part: Part) -> None:
 pb = content_pb2
 MINUS_1_AND_5 = pb.RunLengths.FromString(b"\x0a\x0b" + b"\xff" * 9 + b"\x01\x05")
 """As only a hostile peer can write it: run lengths have no sign."""
+REF = pb.ContentRef(sha256=bytes(32), size_bytes=1)
 HOSTILE = {
     "tensor bytes": pb.Part(tensor=pb.Tensor(data_type=pb.DATA_TYPE_FLOAT32, shape=[2, 2], data=b"1234")),
     "tensor without type": pb.Part(tensor=pb.Tensor(shape=[0])),
@@ -267,7 +274,11 @@ HOSTILE = {
     "not a number": pb.Part(number=pb.Number(value=float("nan"))),
     "choice of nothing": pb.Part(choice=pb.Choice()),
     "nothing at all": pb.Part(),
-    "reference with half a digest": pb.Part(content_ref=pb.ContentRef(sha256=b"1", size_bytes=1, kind=pb.KIND_TEXT)),
+    "reference with half a digest": pb.Part(image=pb.Image(), content_ref=pb.ContentRef(sha256=b"1", size_bytes=1)),
+    "reference beside data": pb.Part(image=pb.Image(data=b"1"), content_ref=REF),
+    "reference that stands for text": pb.Part(text=pb.Text(), content_ref=REF),
+    "reference to what is not there": pb.Part(image=pb.Image(), content_ref=REF),
+    "reference that stands for nothing": pb.Part(content_ref=REF),
 }
 
 

@@ -44,8 +44,17 @@ class Adapter(ABC, Generic[SettingsT]):
     @classmethod
     def overrides(cls, call: Call) -> bool:
         """Whether this class has a method of its own for `call`."""
-        bases = (BatchAdapter, AsyncAdapter)
-        return all(getattr(cls, call, None) is not getattr(base, call) for base in bases)
+        return cls._differs(call)
+
+    @classmethod
+    def streams(cls, call: Call) -> bool:
+        """Whether this class has a method of its own that streams `call`."""
+        return cls._differs(f"stream_{call}")
+
+    @classmethod
+    def _differs(cls, method: str) -> bool:
+        own, bases = getattr(cls, method, None), (BatchAdapter, AsyncAdapter)
+        return all(own is not getattr(base, method, None) for base in bases)
 
     def open(self, settings: SettingsT) -> None:
         """Load the model; called once, in a worker thread, before anything else."""
@@ -82,7 +91,10 @@ class BatchAdapter(Adapter[SettingsT]):
         raise UnsupportedError("this model does not do language")
 
     def stream_language(self, request: Request) -> Iterator[str | Outcome] | None:
-        """Pieces of text as they get ready, the outcome last; None sends what `language` returns."""
+        """Pieces of text as they get ready, the outcome last; None sends what `language` returns.
+
+        The pieces together are the text answered. Runs in the worker thread: the model does nothing else meanwhile.
+        """
         return None
 
 
@@ -110,5 +122,8 @@ class AsyncAdapter(Adapter[SettingsT]):
         return None
 
     def stream_language(self, request: Request) -> AsyncIterator[str | Outcome] | None:
-        """Pieces of text as they get ready, the outcome last; None sends what `language` returns."""
+        """Pieces of text as they get ready, the outcome last; None sends what `language` returns.
+
+        The pieces together are the text answered.
+        """
         return None

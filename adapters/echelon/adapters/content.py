@@ -36,7 +36,6 @@ class Kind(StrEnum):
     BOXES = "boxes"
     TENSOR = "tensor"
     JSON = "json"
-    CONTENT_REF = "content_ref"
 
 
 class Role(StrEnum):
@@ -353,17 +352,6 @@ class Json(Part):
 
     kind: ClassVar[Kind] = Kind.JSON
     value: str
-
-
-@dataclass(frozen=True, slots=True)
-class ContentRef(Part):
-    """Stands for bytes that the peer put on the server before."""
-
-    kind: ClassVar[Kind] = Kind.CONTENT_REF
-    sha256: bytes
-    size_bytes: int
-    content_kind: Kind
-    media_type: str = ""
 
 
 DATA_TYPES = frozenset(

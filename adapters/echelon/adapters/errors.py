@@ -25,6 +25,7 @@
 Reasons are the contract's words for these conditions and are never derived from class names.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -170,3 +171,37 @@ class MissingExtraError(ConfigurationError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed; get it with: pip install 'echelon[{extra}]'")
+
+
+def _and_below(kind: type[EchelonError]) -> Iterator[type[EchelonError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _and_below(below)
+
+
+BY_REASON = {kind.reason: kind for kind in _and_below(EchelonError)}
+"""The errors defined here, by reason."""
+
+
+def public_kind(error: EchelonError) -> type[EchelonError]:
+    """The nearest kind of `error` that both ends of a wire know."""
+    return next(base for base in type(error).__mro__ if base in _PUBLIC)
+
+
+_PUBLIC = frozenset(BY_REASON.values())
+
+
+def rebuilt(
+    kind: type[EchelonError],
+    message: str,
+    *,
+    retry_after_s: float | None = None,
+    violations: tuple[tuple[str, str], ...] = (),
+) -> EchelonError:
+    """An error of `kind` as another process raised it."""
+    # Not by calling the class: some compose their text from other arguments.
+    error = kind.__new__(kind)
+    EchelonError.__init__(error, message, retry_after_s=retry_after_s)
+    if isinstance(error, InvalidInputError):
+        error.violations = violations
+    return error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import count
 from types import TracebackType
@@ -14,13 +14,15 @@ from weakref import WeakSet
 import grpc
 
 from echelon.adapters import Call, Card, EchelonError, Outcome, Request
-from echelon.adapters.errors import OutputInvalidError
+from echelon.adapters.errors import ContentNotFoundError, OutputInvalidError
+from echelon.clients.contents import Contents
 from echelon.clients.options import Options
-from echelon.clients.stream import PartSlice, Reassembly
+from echelon.clients.stream import PartReassembly, PartSlice, Reassembly, TextReassembly
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
-from echelon.wire.calls import call_to_proto, outcome_from_proto
+from echelon.wire.calls import Refs, call_to_proto, outcome_from_proto
 from echelon.wire.cards import card_from_proto
+from echelon.wire.parts import NO_CONTENTS
 from echelon.wire.rules import check
 from echelon.wire.status import from_rpc_error
 
@@ -62,6 +64,7 @@ class AsyncClient:
         self._prefix = secrets.token_hex(8)
         self._numbers = count()
         self._streams: WeakSet[Any] = WeakSet()
+        self._contents = Contents(self._stub, self.options)
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,7 +87,7 @@ class AsyncClient:
         token = ""
         while True:
             request = pb.ListModelsRequest(page_token=token)
-            page = await self._retrying(lambda request=request: self._call("ListModels", request, 30.0))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            page = await self._call("ListModels", request, 30.0)
             found.extend(_info(model) for model in page.models)
             token = page.next_page_token
             if not token:
@@ -92,7 +95,7 @@ class AsyncClient:
 
     async def model(self, name: str) -> ModelInfo:
         """One model; ModelNotFoundError where there is none of that name."""
-        response = await self._retrying(lambda: self._call("GetModel", pb.GetModelRequest(name=name), 30.0))
+        response = await self._call("GetModel", pb.GetModelRequest(name=name), 30.0)
         return _info(response.model)
 
     async def comprehend(self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Outcome:
@@ -109,53 +112,106 @@ class AsyncClient:
 
     async def ask(self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Outcome:
         """The outcome of `request`, whichever call it is; `timeout_s` bounds each attempt."""
-        message = self.message(model, request)
         method, request_type = _METHODS[request.call]
-        response = await self._retrying(lambda: self._call(method, request_type(call=message), timeout_s))
-        return read_outcome(response.outcome)
 
-    def message(self, model: str, request: Request) -> pb.Call:
-        """The checked message for `request`, with an id of its own where it has none."""
-        message = call_to_proto(model, request)
-        if not message.request_id:
-            message.request_id = f"{self._prefix}-{next(self._numbers)}"
+        async def send(message: pb.Call) -> pb.Outcome:
+            response = await self._call(method, request_type(call=message), timeout_s)
+            return response.outcome  # type: ignore[no-any-return]  # the stubs say Any
+
+        return await self.exchange(model, request, send, timeout_s)
+
+    async def exchange(
+        self, model: str, request: Request, send: Callable[[pb.Call], Awaitable[pb.Outcome]], timeout_s: float
+    ) -> Outcome:
+        """Put what is large, `send` the message, and get what is large of its outcome.
+
+        All of it once more where the server has lost content meanwhile, under the same request id.
+        """
+        request = self._named(request)
+        try:
+            return await self._exchange(model, request, send, timeout_s)
+        except ContentNotFoundError:
+            return await self._exchange(model, request, send, timeout_s)
+
+    async def _exchange(
+        self, model: str, request: Request, send: Callable[[pb.Call], Awaitable[pb.Outcome]], timeout_s: float
+    ) -> Outcome:
+        refs = await self._contents.put(request.parts, timeout_s)
+        try:
+            outcome = await send(self._message(model, request, refs))
+            return read_outcome(outcome, await self._contents.get(outcome, timeout_s))
+        except ContentNotFoundError:
+            self._contents.forget(refs)
+            raise
+
+    def _named(self, request: Request) -> Request:
+        return request if request.id else replace(request, id=f"{self._prefix}-{next(self._numbers)}")
+
+    def _message(self, model: str, request: Request, refs: Refs) -> pb.Call:
+        message = call_to_proto(model, request, refs)
+        message.accepts_content_refs = True
         check(message)
         return message
 
-    async def stream_generate(
+    def stream_generate(
         self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
     ) -> AsyncGenerator[PartSlice | Outcome]:
         """Slices as they come, and last the whole outcome; nothing counts unless that last one arrives."""
-        message = pb.StreamGenerateRequest(call=self.message(model, replace(request, call=Call.GENERATE)))
-        whole = Reassembly(self.options.message_bytes)
-        stream = self._stub.StreamGenerate(message, timeout=timeout_s, metadata=self.options.metadata())
+        return self._stream(model, replace(request, call=Call.GENERATE), timeout_s)
+
+    def stream_language(
+        self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> AsyncGenerator[str | Outcome]:
+        """Text as it is written, and last the whole outcome; nothing counts unless that last one arrives.
+
+        A refusal may come after text, and voids it.
+        """
+        return self._stream(model, replace(request, call=Call.LANGUAGE), timeout_s)
+
+    async def _stream(self, model: str, request: Request, timeout_s: float) -> AsyncGenerator[Any]:
+        request, begun = self._named(request), False
+        for last in (False, True):
+            try:
+                async with aclosing(self._stream_once(model, request, timeout_s)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+                return
+            except ContentNotFoundError:
+                if begun or last:
+                    raise
+
+    async def _stream_once(self, model: str, request: Request, timeout_s: float) -> AsyncGenerator[Any]:
+        method, request_type, reassembly = _STREAMS[request.call]
+        refs = await self._contents.put(request.parts, timeout_s)
+        message, whole = self._message(model, request, refs), reassembly(self.options.message_bytes)
+        stream = getattr(self._stub, method)(
+            request_type(call=message), timeout=timeout_s, metadata=self.options.metadata()
+        )
         self._streams.add(stream)
         try:
             async for event in stream:
                 for piece in whole.add(event):
                     yield piece
         except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+            found = from_rpc_error(error)
+            if isinstance(found, ContentNotFoundError):
+                self._contents.forget(refs)
+            raise found from error
         finally:
             stream.cancel()
         yield read_outcome(whole.outcome())
 
     async def _call(self, method: str, message: Any, timeout_s: float) -> Any:
-        try:
-            return await getattr(self._stub, method)(message, timeout=timeout_s, metadata=self.options.metadata())
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+        """The response, tried for as often as it pays."""
 
-    async def _retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        for number in count(1):
+        async def attempt() -> Any:
             try:
-                return await attempt()
-            except EchelonError as error:
-                delay_s = self.options.retry.delay_s(number, error)
-                if delay_s is None:
-                    raise
-                await asyncio.sleep(delay_s)
-        raise AssertionError("count() does not end")
+                return await getattr(self._stub, method)(message, timeout=timeout_s, metadata=self.options.metadata())
+            except grpc.RpcError as error:
+                raise from_rpc_error(error) from error
+
+        return await self.options.retry.until_done(attempt)
 
     def open_stream(self) -> Any:
         """A raw Pipeline stream; `echelon.clients.pipeline` builds on it."""
@@ -164,11 +220,11 @@ class AsyncClient:
         return stream
 
 
-def read_outcome(message: pb.Outcome) -> Outcome:
-    """The outcome in a message from a server that need not be ours."""
+def read_outcome(message: pb.Outcome, contents: Mapping[bytes, bytes] = NO_CONTENTS) -> Outcome:
+    """The outcome in a message from a server that need not be ours; `contents` are what its content_refs stand for."""
     try:
         check(message)
-        return outcome_from_proto(message)
+        return outcome_from_proto(message, contents)
     except EchelonError as error:
         raise OutputInvalidError(f"the answer breaks the contract: {error}") from error
 
@@ -181,4 +237,8 @@ _METHODS: dict[Call, tuple[str, Any]] = {
     Call.COMPREHEND: ("Comprehend", pb.ComprehendRequest),
     Call.GENERATE: ("Generate", pb.GenerateRequest),
     Call.LANGUAGE: ("Language", pb.LanguageRequest),
+}
+_STREAMS: dict[Call, tuple[str, Any, type[Reassembly]]] = {
+    Call.GENERATE: ("StreamGenerate", pb.StreamGenerateRequest, PartReassembly),
+    Call.LANGUAGE: ("StreamLanguage", pb.StreamLanguageRequest, TextReassembly),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,8 +14,10 @@ from echelon.adapters import EchelonError, Outcome, Request
 from echelon.clients.async_client import DEFAULT_TIMEOUT_S, AsyncClient, ModelInfo
 from echelon.clients.options import Options
 from echelon.clients.pipeline import Pipeline
+from echelon.clients.stream import PartSlice
 
 T = TypeVar("T")
+_END: Any = object()
 
 
 class Client:
@@ -70,6 +72,21 @@ class Client:
         """Text for text."""
         return self._wait(self._client.language(model, request, timeout_s=timeout_s))
 
+    def stream_generate(
+        self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> Iterator[PartSlice | Outcome]:
+        """Slices as they come, and last the whole outcome; nothing counts unless that last one arrives."""
+        return self._iterate(self._client.stream_generate(model, request, timeout_s=timeout_s))
+
+    def stream_language(
+        self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> Iterator[str | Outcome]:
+        """Text as it is written, and last the whole outcome; nothing counts unless that last one arrives.
+
+        A refusal may come after text, and voids it.
+        """
+        return self._iterate(self._client.stream_language(model, request, timeout_s=timeout_s))
+
     def ask_all(
         self, model: str, requests: Iterable[Request], *, timeout_s: float = DEFAULT_TIMEOUT_S, in_flight: int = 256
     ) -> Iterator[Outcome | EchelonError]:
@@ -93,6 +110,15 @@ class Client:
             if not self._loop.is_closed():
                 self._wait(pipeline.__aexit__(None, None, None))
 
+    def _iterate(self, pieces: AsyncGenerator[T]) -> Iterator[T]:
+        try:
+            while (piece := self._wait(_next(pieces))) is not _END:
+                yield piece
+        finally:
+            # One that is closed already has ended its streams.
+            if not self._loop.is_closed():
+                self._wait(pieces.aclose())
+
     def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -115,6 +141,10 @@ async def _close(client: AsyncClient) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+
+
+async def _next(pieces: AsyncGenerator[T]) -> T:
+    return await anext(pieces, _END)
 
 
 async def _open(client: AsyncClient) -> Pipeline:

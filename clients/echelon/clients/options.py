@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 
 from echelon.adapters.errors import AdapterFailedError, ConfigurationError, EchelonError
 from echelon.rpc.config import is_local
+from echelon.wire.contents import LARGE_BYTES
 
 MIB = 1 << 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,18 @@ class Retry:
         # Clients that failed together must not come back together.
         return max(error.retry_after_s or 0.0, delay_s * random.uniform(0.5, 1.0))  # noqa: S311  (no secret)
 
+    async def until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What `attempt` gives, tried again for as long as it pays."""
+        for number in count(1):
+            try:
+                return await attempt()
+            except EchelonError as error:
+                delay_s = self.delay_s(number, error)
+                if delay_s is None:
+                    raise
+                await asyncio.sleep(delay_s)
+        raise AssertionError("count() does not end")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -64,6 +82,8 @@ class Options:
     """Bearer token; never sent in the clear to another machine."""
     retry: Retry = Retry()
     message_bytes: int = 64 * MIB
+    large_bytes: int = LARGE_BYTES
+    """From this size on, the data of a part is put by itself, in chunks."""
 
     def channel(self, address: str) -> grpc.aio.Channel:
         """A channel to `address`; connects on first use."""

@@ -12,7 +12,7 @@ import grpc
 
 from echelon.adapters import EchelonError, Outcome, Request
 from echelon.adapters.errors import BudgetExceededError, LimitExceededError, UnreachableError
-from echelon.clients.async_client import DEFAULT_TIMEOUT_S, AsyncClient, read_outcome
+from echelon.clients.async_client import DEFAULT_TIMEOUT_S, AsyncClient
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import CALL_KINDS, set_budget
 from echelon.wire.status import from_rpc_error, from_status
@@ -65,13 +65,16 @@ class Pipeline:
 
     async def ask(self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Outcome:
         """The outcome of `request`; it is not tried again by itself, but for a broken stream."""
-        message = self._client.message(model, request)
-        if not message.HasField("budget"):
-            set_budget(message, timeout_s)
-        result = await self._send(CALL_KINDS[request.call], message, timeout_s)
-        if result.WhichOneof("result") == "status":
-            raise from_status(result.status)
-        return read_outcome(result.outcome)
+
+        async def send(message: pb.Call) -> pb.Outcome:
+            if not message.HasField("budget"):
+                set_budget(message, timeout_s)
+            result = await self._send(CALL_KINDS[request.call], message, timeout_s)
+            if result.WhichOneof("result") == "status":
+                raise from_status(result.status)
+            return result.outcome
+
+        return await self._client.exchange(model, request, send, timeout_s)
 
     async def _send(self, kind: pb.CallKind, message: pb.Call, timeout_s: float) -> pb.PipelineResult:
         if self._over:

@@ -1,15 +1,17 @@
-"""A streamed generation, put together again and checked against its digests."""
+"""Streamed answers, put together again and checked against their digests."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from echelon.adapters.errors import LimitExceededError, OutputInvalidError, UnreachableError
 from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
-from echelon.wire.slices import put_payload
+from echelon.wire.slices import put_payload, put_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +23,71 @@ class PartSlice:
     data: bytes
 
 
-@dataclass
-class Reassembly:
-    """Collects the events of one stream, `max_bytes` of them at most."""
+class Reassembly(ABC):
+    """Collects the events of one stream, `max_bytes` of them at most, and yields what of an answer they hold."""
 
-    max_bytes: int
-    _size: int = 0
-    _sequence: int = 0
-    _parts: list[content_pb2.Part] = field(default_factory=list)
-    _payload: bytearray = field(default_factory=bytearray)
-    _open: bool = False
-    _outcome: pb.Outcome | None = None
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._sequence = 0
+        self._outcome: pb.Outcome | None = None
 
-    def add(self, event: pb.StreamGenerateResponse) -> Iterator[PartSlice]:
-        """Take one event, yield the slice in it; OutputInvalidError where the stream contradicts itself."""
-        self._expect(event.sequence == self._sequence and self._outcome is None, "an event is missing or out of place")
+    def add(self, event: Any) -> Iterator[Any]:
+        """Take one event, yield the piece in it; OutputInvalidError where the stream contradicts itself."""
+        _expect(event.sequence == self._sequence and self._outcome is None, "an event is missing or out of place")
         self._sequence += 1
         self._size += event.ByteSize()
-        if self._size > self.max_bytes:
-            raise LimitExceededError(f"the streamed answer has more than {self.max_bytes} bytes")
+        if self._size > self._max_bytes:
+            raise LimitExceededError(f"the streamed answer has more than {self._max_bytes} bytes")
+        yield from self._take(event)
+
+    def outcome(self) -> pb.Outcome:
+        """The whole outcome, unchecked; UnreachableError where the stream broke off before its end."""
+        if self._outcome is None:
+            raise UnreachableError("the stream broke off before its final event; nothing of it counts")
+        return self._outcome
+
+    @abstractmethod
+    def _take(self, event: Any) -> Iterator[Any]:
+        """What `add` does with an event that is in its place."""
+
+
+class TextReassembly(Reassembly):
+    """Text as it is written."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(max_bytes)
+        self._deltas: list[str] = []
+
+    def _take(self, event: pb.StreamLanguageResponse) -> Iterator[str]:
+        match event.WhichOneof("event"):
+            case "delta":
+                self._deltas.append(event.delta)
+                yield event.delta
+            case "end":
+                self._end(event.end)
+            case _:
+                _expect(False, "an event is of no known kind")
+
+    def _end(self, end: pb.TextEnd) -> None:
+        text = "".join(self._deltas)
+        data = text.encode()
+        whole = end.size_bytes == len(data) and end.sha256 == hashlib.sha256(data).digest()
+        _expect(whole, "the text's size or digest does not fit what came")
+        _expect(put_text(end.outcome, text), "the text has no place in the outcome")
+        self._outcome = end.outcome
+
+
+class PartReassembly(Reassembly):
+    """Parts in slices."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(max_bytes)
+        self._parts: list[content_pb2.Part] = []
+        self._payload = bytearray()
+        self._open = False
+
+    def _take(self, event: pb.StreamGenerateResponse) -> Iterator[PartSlice]:
         match event.WhichOneof("event"):
             case "part_start":
                 self._start(event.part_start)
@@ -50,16 +98,10 @@ class Reassembly:
             case "end":
                 self._end(event.end)
             case _:
-                self._expect(False, "an event is of no known kind")
-
-    def outcome(self) -> pb.Outcome:
-        """The whole outcome, unchecked; UnreachableError where the stream broke off before its end."""
-        if self._outcome is None:
-            raise UnreachableError("the stream broke off before its final event; nothing of it counts")
-        return self._outcome
+                _expect(False, "an event is of no known kind")
 
     def _start(self, start: pb.PartStart) -> None:
-        self._expect(not self._open and start.index == len(self._parts), "a part begins out of place")
+        _expect(not self._open and start.index == len(self._parts), "a part begins out of place")
         part = content_pb2.Part()
         part.CopyFrom(start.part)
         self._parts.append(part)
@@ -68,19 +110,19 @@ class Reassembly:
 
     def _delta(self, delta: pb.PartDelta) -> PartSlice:
         in_place = self._open and delta.index == len(self._parts) - 1 and delta.offset_bytes == len(self._payload)
-        self._expect(in_place, "a slice is missing or out of place")
+        _expect(in_place, "a slice is missing or out of place")
         self._payload += delta.data
         return PartSlice(delta.index, delta.offset_bytes, delta.data)
 
     def _end_part(self, end: pb.PartEnd) -> None:
         payload = bytes(self._payload)
         whole = self._open and end.size_bytes == len(payload) and end.sha256 == hashlib.sha256(payload).digest()
-        self._expect(whole, "a part's size or digest does not fit what came")
-        self._expect(put_payload(self._parts[-1], payload), "a part's payload is no text, or has no place in it")
+        _expect(whole, "a part's size or digest does not fit what came")
+        _expect(put_payload(self._parts[-1], payload), "a part's payload is no text, or has no place in it")
         self._open = False
 
     def _end(self, end: pb.StreamEnd) -> None:
-        self._expect(not self._open and end.part_count == len(self._parts), "the number of parts does not fit")
+        _expect(not self._open and end.part_count == len(self._parts), "the number of parts does not fit")
         outcome = pb.Outcome(usage=end.usage)
         if end.WhichOneof("result") == "refusal":
             outcome.refusal.CopyFrom(end.refusal)
@@ -89,7 +131,7 @@ class Reassembly:
             outcome.answer.finish_reason = end.finish_reason
         self._outcome = outcome
 
-    @staticmethod
-    def _expect(right: bool, what: str) -> None:
-        if not right:
-            raise OutputInvalidError(f"the stream contradicts itself: {what}")
+
+def _expect(right: bool, what: str) -> None:
+    if not right:
+        raise OutputInvalidError(f"the stream contradicts itself: {what}")

@@ -294,13 +294,17 @@ class Json(_message.Message):
     def __init__(self, value: _Optional[str] = ...) -> None: ...
 
 class ContentRef(_message.Message):
-    __slots__ = ("sha256", "size_bytes", "kind", "media_type")
+    __slots__ = ("sha256", "size_bytes")
     SHA256_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     sha256: bytes
     size_bytes: int
-    kind: Kind
-    media_type: str
-    def __init__(self, sha256: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., kind: _Optional[_Union[Kind, str]] = ..., media_type: _Optional[str] = ...) -> None: ...
+    def __init__(self, sha256: _Optional[bytes] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class ContentChunk(_message.Message):
+    __slots__ = ("offset_bytes", "data")
+    OFFSET_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    offset_bytes: int
+    data: bytes
+    def __init__(self, offset_bytes: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...

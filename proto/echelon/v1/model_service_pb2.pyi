@@ -59,7 +59,7 @@ COMPOSITION_DISPATCHER: Composition
 COMPOSITION_AGENT: Composition
 
 class Call(_message.Message):
-    __slots__ = ("request_id", "model", "instruction", "parts", "output_kinds", "labels", "sampling", "budget")
+    __slots__ = ("request_id", "model", "instruction", "parts", "output_kinds", "labels", "sampling", "budget", "accepts_content_refs")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class Call(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTS_CONTENT_REFS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     instruction: str
@@ -76,7 +77,8 @@ class Call(_message.Message):
     labels: _containers.RepeatedScalarFieldContainer[str]
     sampling: Sampling
     budget: _duration_pb2.Duration
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., instruction: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[_content_pb2.Part, _Mapping]]] = ..., output_kinds: _Optional[_Iterable[_Union[_content_pb2.Kind, str]]] = ..., labels: _Optional[_Iterable[str]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    accepts_content_refs: bool
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., instruction: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[_content_pb2.Part, _Mapping]]] = ..., output_kinds: _Optional[_Iterable[_Union[_content_pb2.Kind, str]]] = ..., labels: _Optional[_Iterable[str]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepts_content_refs: bool = ...) -> None: ...
 
 class Sampling(_message.Message):
     __slots__ = ("seed", "temperature", "max_token_count", "stop", "top_p")
@@ -301,6 +303,60 @@ class StreamEnd(_message.Message):
     part_count: int
     usage: Usage
     def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., part_count: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
+
+class StreamLanguageRequest(_message.Message):
+    __slots__ = ("call",)
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    call: Call
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ...) -> None: ...
+
+class StreamLanguageResponse(_message.Message):
+    __slots__ = ("sequence", "delta", "end")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    delta: str
+    end: TextEnd
+    def __init__(self, sequence: _Optional[int] = ..., delta: _Optional[str] = ..., end: _Optional[_Union[TextEnd, _Mapping]] = ...) -> None: ...
+
+class TextEnd(_message.Message):
+    __slots__ = ("outcome", "size_bytes", "sha256")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    outcome: Outcome
+    size_bytes: int
+    sha256: bytes
+    def __init__(self, outcome: _Optional[_Union[Outcome, _Mapping]] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
+
+class PutContentRequest(_message.Message):
+    __slots__ = ("start", "chunk")
+    START_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    start: _content_pb2.ContentRef
+    chunk: _content_pb2.ContentChunk
+    def __init__(self, start: _Optional[_Union[_content_pb2.ContentRef, _Mapping]] = ..., chunk: _Optional[_Union[_content_pb2.ContentChunk, _Mapping]] = ...) -> None: ...
+
+class PutContentResponse(_message.Message):
+    __slots__ = ("content_ref", "lifetime")
+    CONTENT_REF_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_FIELD_NUMBER: _ClassVar[int]
+    content_ref: _content_pb2.ContentRef
+    lifetime: _duration_pb2.Duration
+    def __init__(self, content_ref: _Optional[_Union[_content_pb2.ContentRef, _Mapping]] = ..., lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class GetContentRequest(_message.Message):
+    __slots__ = ("content_ref",)
+    CONTENT_REF_FIELD_NUMBER: _ClassVar[int]
+    content_ref: _content_pb2.ContentRef
+    def __init__(self, content_ref: _Optional[_Union[_content_pb2.ContentRef, _Mapping]] = ...) -> None: ...
+
+class GetContentResponse(_message.Message):
+    __slots__ = ("chunk",)
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    chunk: _content_pb2.ContentChunk
+    def __init__(self, chunk: _Optional[_Union[_content_pb2.ContentChunk, _Mapping]] = ...) -> None: ...
 
 class PipelineRequest(_message.Message):
     __slots__ = ("calls", "cancel_ids")

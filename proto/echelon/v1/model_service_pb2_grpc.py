@@ -68,6 +68,21 @@ class ModelServiceStub(object):
                 request_serializer=echelon_dot_v1_dot_model__service__pb2.StreamGenerateRequest.SerializeToString,
                 response_deserializer=echelon_dot_v1_dot_model__service__pb2.StreamGenerateResponse.FromString,
                 _registered_method=True)
+        self.StreamLanguage = channel.unary_stream(
+                '/echelon.v1.ModelService/StreamLanguage',
+                request_serializer=echelon_dot_v1_dot_model__service__pb2.StreamLanguageRequest.SerializeToString,
+                response_deserializer=echelon_dot_v1_dot_model__service__pb2.StreamLanguageResponse.FromString,
+                _registered_method=True)
+        self.PutContent = channel.stream_unary(
+                '/echelon.v1.ModelService/PutContent',
+                request_serializer=echelon_dot_v1_dot_model__service__pb2.PutContentRequest.SerializeToString,
+                response_deserializer=echelon_dot_v1_dot_model__service__pb2.PutContentResponse.FromString,
+                _registered_method=True)
+        self.GetContent = channel.unary_stream(
+                '/echelon.v1.ModelService/GetContent',
+                request_serializer=echelon_dot_v1_dot_model__service__pb2.GetContentRequest.SerializeToString,
+                response_deserializer=echelon_dot_v1_dot_model__service__pb2.GetContentResponse.FromString,
+                _registered_method=True)
         self.Pipeline = channel.stream_stream(
                 '/echelon.v1.ModelService/Pipeline',
                 request_serializer=echelon_dot_v1_dot_model__service__pb2.PipelineRequest.SerializeToString,
@@ -124,6 +139,27 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamLanguage(self, request, context):
+        """Answers as Language does and sends the text as it is written; complete only with the final event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutContent(self, request_iterator, context):
+        """Puts content on the server for this peer's calls, which then carry its digest; for payloads above about 4 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetContent(self, request, context):
+        """Gets content that an answer to this peer refers to, or that it put before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Pipeline(self, request_iterator, context):
         """Carries many calls over one stream, each answered when it is done, in any order.
         """
@@ -163,6 +199,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.StreamGenerate,
                     request_deserializer=echelon_dot_v1_dot_model__service__pb2.StreamGenerateRequest.FromString,
                     response_serializer=echelon_dot_v1_dot_model__service__pb2.StreamGenerateResponse.SerializeToString,
+            ),
+            'StreamLanguage': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamLanguage,
+                    request_deserializer=echelon_dot_v1_dot_model__service__pb2.StreamLanguageRequest.FromString,
+                    response_serializer=echelon_dot_v1_dot_model__service__pb2.StreamLanguageResponse.SerializeToString,
+            ),
+            'PutContent': grpc.stream_unary_rpc_method_handler(
+                    servicer.PutContent,
+                    request_deserializer=echelon_dot_v1_dot_model__service__pb2.PutContentRequest.FromString,
+                    response_serializer=echelon_dot_v1_dot_model__service__pb2.PutContentResponse.SerializeToString,
+            ),
+            'GetContent': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetContent,
+                    request_deserializer=echelon_dot_v1_dot_model__service__pb2.GetContentRequest.FromString,
+                    response_serializer=echelon_dot_v1_dot_model__service__pb2.GetContentResponse.SerializeToString,
             ),
             'Pipeline': grpc.stream_stream_rpc_method_handler(
                     servicer.Pipeline,
@@ -336,6 +387,87 @@ class ModelService(object):
             '/echelon.v1.ModelService/StreamGenerate',
             echelon_dot_v1_dot_model__service__pb2.StreamGenerateRequest.SerializeToString,
             echelon_dot_v1_dot_model__service__pb2.StreamGenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamLanguage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/echelon.v1.ModelService/StreamLanguage',
+            echelon_dot_v1_dot_model__service__pb2.StreamLanguageRequest.SerializeToString,
+            echelon_dot_v1_dot_model__service__pb2.StreamLanguageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutContent(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/echelon.v1.ModelService/PutContent',
+            echelon_dot_v1_dot_model__service__pb2.PutContentRequest.SerializeToString,
+            echelon_dot_v1_dot_model__service__pb2.PutContentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/echelon.v1.ModelService/GetContent',
+            echelon_dot_v1_dot_model__service__pb2.GetContentRequest.SerializeToString,
+            echelon_dot_v1_dot_model__service__pb2.GetContentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class ModelServiceStub:
     """Continues or answers text: text in, text out."""
     StreamGenerate: grpc.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.StreamGenerateRequest, echelon.v1.model_service_pb2.StreamGenerateResponse]
     """Generates as Generate does and sends each part in slices; complete only with the final event."""
+    StreamLanguage: grpc.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.StreamLanguageRequest, echelon.v1.model_service_pb2.StreamLanguageResponse]
+    """Answers as Language does and sends the text as it is written; complete only with the final event."""
+    PutContent: grpc.StreamUnaryMultiCallable[echelon.v1.model_service_pb2.PutContentRequest, echelon.v1.model_service_pb2.PutContentResponse]
+    """Puts content on the server for this peer's calls, which then carry its digest; for payloads above about 4 MiB."""
+    GetContent: grpc.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.GetContentRequest, echelon.v1.model_service_pb2.GetContentResponse]
+    """Gets content that an answer to this peer refers to, or that it put before."""
     Pipeline: grpc.StreamStreamMultiCallable[echelon.v1.model_service_pb2.PipelineRequest, echelon.v1.model_service_pb2.PipelineResponse]
     """Carries many calls over one stream, each answered when it is done, in any order."""
 
@@ -67,6 +73,12 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Continues or answers text: text in, text out."""
     StreamGenerate: grpc.aio.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.StreamGenerateRequest, echelon.v1.model_service_pb2.StreamGenerateResponse]  # type: ignore[assignment]
     """Generates as Generate does and sends each part in slices; complete only with the final event."""
+    StreamLanguage: grpc.aio.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.StreamLanguageRequest, echelon.v1.model_service_pb2.StreamLanguageResponse]  # type: ignore[assignment]
+    """Answers as Language does and sends the text as it is written; complete only with the final event."""
+    PutContent: grpc.aio.StreamUnaryMultiCallable[echelon.v1.model_service_pb2.PutContentRequest, echelon.v1.model_service_pb2.PutContentResponse]  # type: ignore[assignment]
+    """Puts content on the server for this peer's calls, which then carry its digest; for payloads above about 4 MiB."""
+    GetContent: grpc.aio.UnaryStreamMultiCallable[echelon.v1.model_service_pb2.GetContentRequest, echelon.v1.model_service_pb2.GetContentResponse]  # type: ignore[assignment]
+    """Gets content that an answer to this peer refers to, or that it put before."""
     Pipeline: grpc.aio.StreamStreamMultiCallable[echelon.v1.model_service_pb2.PipelineRequest, echelon.v1.model_service_pb2.PipelineResponse]  # type: ignore[assignment]
     """Carries many calls over one stream, each answered when it is done, in any order."""
 
@@ -124,6 +136,30 @@ class ModelServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[echelon.v1.model_service_pb2.StreamGenerateResponse], collections.abc.AsyncIterator[echelon.v1.model_service_pb2.StreamGenerateResponse]]:
         """Generates as Generate does and sends each part in slices; complete only with the final event."""
+
+    @abc.abstractmethod
+    def StreamLanguage(
+        self,
+        request: echelon.v1.model_service_pb2.StreamLanguageRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[echelon.v1.model_service_pb2.StreamLanguageResponse], collections.abc.AsyncIterator[echelon.v1.model_service_pb2.StreamLanguageResponse]]:
+        """Answers as Language does and sends the text as it is written; complete only with the final event."""
+
+    @abc.abstractmethod
+    def PutContent(
+        self,
+        request_iterator: _MaybeAsyncIterator[echelon.v1.model_service_pb2.PutContentRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[echelon.v1.model_service_pb2.PutContentResponse, collections.abc.Awaitable[echelon.v1.model_service_pb2.PutContentResponse]]:
+        """Puts content on the server for this peer's calls, which then carry its digest; for payloads above about 4 MiB."""
+
+    @abc.abstractmethod
+    def GetContent(
+        self,
+        request: echelon.v1.model_service_pb2.GetContentRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[echelon.v1.model_service_pb2.GetContentResponse], collections.abc.AsyncIterator[echelon.v1.model_service_pb2.GetContentResponse]]:
+        """Gets content that an answer to this peer refers to, or that it put before."""
 
     @abc.abstractmethod
     def Pipeline(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic
+from types import MappingProxyType
 
 from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Refusal, Request, Sampling, Usage
+from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
-from echelon.wire.parts import kinds_from_proto, kinds_to_proto, part_from_proto, part_to_proto
+from echelon.wire.parts import NO_CONTENTS, kinds_from_proto, kinds_to_proto, part_from_proto, part_to_proto
 
 CALL_KINDS = {
     Call.COMPREHEND: pb.CALL_KIND_COMPREHEND,
@@ -18,15 +21,18 @@ _FINISH = {FinishReason.COMPLETE: pb.FINISH_REASON_COMPLETE, FinishReason.LENGTH
 _FINISH_OF = {number: reason for reason, number in _FINISH.items()}
 _UNSET = Sampling()
 LONGEST_BUDGET_S = 3600.0
+Refs = Mapping[int, content_pb2.ContentRef]
+"""What stands for the data of parts, by the parts' places."""
+NO_REFS: Refs = MappingProxyType({})
 
 
-def call_to_proto(model: str, request: Request) -> pb.Call:
-    """The message for `request`; its deadline becomes the budget that is left of it."""
+def call_to_proto(model: str, request: Request, refs: Refs = NO_REFS) -> pb.Call:
+    """The message for `request`; its deadline becomes the budget that is left of it. `refs` stand for parts' data."""
     message = pb.Call(
         request_id=request.id,
         model=model,
         instruction=request.instruction,
-        parts=[part_to_proto(part) for part in request.parts],
+        parts=[part_to_proto(part, refs.get(index)) for index, part in enumerate(request.parts)],
         output_kinds=kinds_to_proto(request.output_kinds),
         labels=request.labels,
     )
@@ -52,15 +58,20 @@ def set_budget(message: pb.Call, seconds: float) -> None:
     message.budget.FromMicroseconds(int(min(max(seconds, 1e-6), LONGEST_BUDGET_S) * 1e6))
 
 
-def call_from_proto(call: Call, message: pb.Call, *, deadline: float | None = None) -> Request:
-    """The request in a validated message; its deadline is the sooner of `deadline` and its own budget."""
+def call_from_proto(
+    call: Call, message: pb.Call, *, deadline: float | None = None, contents: Mapping[bytes, bytes] = NO_CONTENTS
+) -> Request:
+    """The request in a validated message; its deadline is the sooner of `deadline` and its own budget.
+
+    `contents` are what its content_refs stand for, by SHA-256.
+    """
     if message.HasField("budget"):
         own = monotonic() + message.budget.seconds + message.budget.nanos * 1e-9
         deadline = own if deadline is None else min(deadline, own)
     return Request(
         call,
         message.instruction,
-        tuple([part_from_proto(part) for part in message.parts]),
+        tuple([part_from_proto(part, contents) for part in message.parts]),
         kinds_from_proto(message.output_kinds),
         tuple(message.labels),
         _sampling(message.sampling) if message.HasField("sampling") else _UNSET,
@@ -79,13 +90,13 @@ def _sampling(message: pb.Sampling) -> Sampling:
     )
 
 
-def outcome_to_proto(outcome: Outcome, *, queue_us: int = 0, compute_us: int = 0) -> pb.Outcome:
-    """The message for an answer or a refusal, with the times that the server measured."""
+def outcome_to_proto(outcome: Outcome, *, queue_us: int = 0, compute_us: int = 0, refs: Refs = NO_REFS) -> pb.Outcome:
+    """The message for an answer or a refusal, with the times that the server measured. `refs` stand for parts' data."""
     if isinstance(outcome, Refusal):
         message = pb.Outcome(refusal=pb.Refusal(category=outcome.category, text=outcome.text))
     else:
         message = pb.Outcome()
-        message.answer.parts.extend([part_to_proto(part) for part in outcome.parts])
+        message.answer.parts.extend([part_to_proto(part, refs.get(index)) for index, part in enumerate(outcome.parts)])
         message.answer.finish_reason = _FINISH[outcome.finish_reason]
     usage, said = message.usage, outcome.usage
     usage.input_token_count, usage.output_token_count = said.input_token_count, said.output_token_count
@@ -94,8 +105,11 @@ def outcome_to_proto(outcome: Outcome, *, queue_us: int = 0, compute_us: int = 0
     return message
 
 
-def outcome_from_proto(message: pb.Outcome) -> Outcome:
-    """The answer or refusal in a message; InvalidInputError where a part is broken."""
+def outcome_from_proto(message: pb.Outcome, contents: Mapping[bytes, bytes] = NO_CONTENTS) -> Outcome:
+    """The answer or refusal in a message; InvalidInputError where a part is broken.
+
+    `contents` are what its content_refs stand for, by SHA-256.
+    """
     usage = Usage(
         input_token_count=message.usage.input_token_count,
         output_token_count=message.usage.output_token_count,
@@ -107,4 +121,4 @@ def outcome_from_proto(message: pb.Outcome) -> Outcome:
         return Refusal(message.refusal.category, message.refusal.text, usage)
     answer = message.answer
     reason = _FINISH_OF.get(answer.finish_reason, FinishReason.COMPLETE)
-    return Answer(tuple([part_from_proto(part) for part in answer.parts]), reason, usage)
+    return Answer(tuple([part_from_proto(part, contents) for part in answer.parts]), reason, usage)

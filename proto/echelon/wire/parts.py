@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from echelon.adapters.content import (
@@ -13,7 +14,6 @@ from echelon.adapters.content import (
     Boxes,
     BoxSpace,
     Choice,
-    ContentRef,
     Image,
     Json,
     Kind,
@@ -31,6 +31,7 @@ from echelon.adapters.content import (
 )
 from echelon.adapters.errors import InvalidInputError
 from echelon.v1 import content_pb2 as pb
+from echelon.wire.contents import REFERABLE, payload_of
 
 ROLES = {Role.INPUT: pb.ROLE_INPUT, Role.EXEMPLAR: pb.ROLE_EXEMPLAR, Role.HISTORY: pb.ROLE_HISTORY}
 KINDS = {
@@ -77,29 +78,58 @@ ITEM_BYTES = {
     "float64": 8,
 }
 
+NO_CONTENTS: Mapping[bytes, bytes] = MappingProxyType({})
 _ROLE_OF = {pb.ROLE_UNSPECIFIED: Role.INPUT} | {number: role for role, number in ROLES.items()}
 _KIND_OF = {number: kind for kind, number in KINDS.items()}
 _SPACE_OF = {number: space for space, number in SPACES.items()}
 _DATA_TYPE_OF = {number: name for name, number in DATA_TYPES.items()}
 
 
-def part_to_proto(part: Part) -> pb.Part:
-    """The message for `part`; InvalidInputError where its bytes and its shape disagree."""
+def part_to_proto(part: Part, content_ref: pb.ContentRef | None = None) -> pb.Part:
+    """The message for `part`, with `content_ref` in place of its data where one is given.
+
+    InvalidInputError where its bytes and its shape disagree.
+    """
     message = pb.Part()
     if part.role is not Role.INPUT:
         message.role = ROLES[part.role]
     if part.name:
         message.name = part.name
     _TO[part.kind](part, message)
+    if content_ref is not None:
+        message.content_ref.CopyFrom(content_ref)
+    elif data := payload_of(part):
+        getattr(message, part.kind).data = data
     return message
 
 
-def part_from_proto(message: pb.Part) -> Part:
-    """The part in a validated message; InvalidInputError where sizes disagree in ways the rules cannot say."""
+def part_from_proto(message: pb.Part, contents: Mapping[bytes, bytes] = NO_CONTENTS) -> Part:
+    """The part in a validated message; InvalidInputError where sizes disagree in ways the rules cannot say.
+
+    `contents` holds what a content_ref may stand for, by SHA-256.
+    """
     field = message.WhichOneof("content")
     if field is None:
         raise InvalidInputError("a part holds nothing, or a kind that this version does not know")
-    return _FROM[field](getattr(message, field), _ROLE_OF[message.role], message.name)
+    content = getattr(message, field)
+    if field in REFERABLE:
+        return _FROM_DATA[field](content, _data(message, content, contents), _ROLE_OF[message.role], message.name)
+    if message.HasField("content_ref"):
+        raise InvalidInputError(f"no content_ref can stand for {field}; it stands for {', '.join(REFERABLE)}")
+    return _FROM[field](content, _ROLE_OF[message.role], message.name)
+
+
+def _data(message: pb.Part, content: Any, contents: Mapping[bytes, bytes]) -> bytes:
+    data: bytes = content.data
+    if not message.HasField("content_ref"):
+        return data
+    if data:
+        raise InvalidInputError("a part has either data or a content_ref")
+    ref = message.content_ref
+    found = contents.get(ref.sha256)
+    if found is None or len(found) != ref.size_bytes:
+        raise InvalidInputError(f"there is no content of {ref.size_bytes} bytes and sha256:{ref.sha256.hex()} here")
+    return found
 
 
 def kinds_to_proto(kinds: tuple[Kind, ...]) -> list[pb.Kind]:
@@ -131,19 +161,21 @@ def _image_message(part: Image) -> pb.Image:
     return pb.Image(data=part.data, media_type=part.media_type, width=part.width, height=part.height)
 
 
+# Data is filled in by `part_to_proto`, unless a reference stands for it.
 def _image(part: Image, message: pb.Part) -> None:
-    message.image.CopyFrom(_image_message(part))
+    image = message.image
+    image.media_type, image.width, image.height = part.media_type, part.width, part.height
 
 
 def _audio(part: Audio, message: pb.Part) -> None:
     audio = message.audio
-    audio.data, audio.media_type = part.data, part.media_type
+    audio.media_type = part.media_type
     audio.sample_rate_hz, audio.channel_count = part.sample_rate_hz, part.channel_count
 
 
 def _video(part: Video, message: pb.Part) -> None:
     _expect_one_form(part.data, part.frames)
-    message.video.data, message.video.media_type = part.data, part.media_type
+    message.video.media_type = part.media_type
     message.video.frames.extend(
         pb.VideoFrame(image=_image_message(frame.image), time_us=frame.time_us) for frame in part.frames
     )
@@ -151,7 +183,7 @@ def _video(part: Video, message: pb.Part) -> None:
 
 def _point_cloud(part: PointCloud, message: pb.Part) -> None:
     _expect(len(part.data), part.point_count * len(part.channels) * 4, "point_cloud.data")
-    message.point_cloud.data, message.point_cloud.point_count = part.data, part.point_count
+    message.point_cloud.point_count = part.point_count
     message.point_cloud.channels.extend(part.channels)
 
 
@@ -198,18 +230,12 @@ def _tensor(part: Tensor, message: pb.Part) -> None:
         raise InvalidInputError(f"a tensor of {part.data_type} cannot travel; use one of {', '.join(DATA_TYPES)}")
     _expect(len(part.data), _tensor_bytes(part.data_type, part.shape), "tensor.data")
     tensor = message.tensor
-    tensor.data_type, tensor.data = DATA_TYPES[part.data_type], part.data
+    tensor.data_type = DATA_TYPES[part.data_type]
     tensor.shape.extend(part.shape)
 
 
 def _json(part: Json, message: pb.Part) -> None:
     message.json.value = part.value
-
-
-def _content_ref(part: ContentRef, message: pb.Part) -> None:
-    ref = message.content_ref
-    ref.sha256, ref.size_bytes = part.sha256, part.size_bytes
-    ref.kind, ref.media_type = KINDS[part.content_kind], part.media_type
 
 
 _TO: dict[Kind, Callable[[Any, pb.Part], None]] = {
@@ -225,7 +251,6 @@ _TO: dict[Kind, Callable[[Any, pb.Part], None]] = {
     Kind.BOXES: _boxes,
     Kind.TENSOR: _tensor,
     Kind.JSON: _json,
-    Kind.CONTENT_REF: _content_ref,
 }
 
 
@@ -242,23 +267,23 @@ def _from_choice(m: pb.Choice, role: Role, name: str) -> Choice:
     return Choice(labels, role=role, name=name)
 
 
-def _from_image(m: pb.Image, role: Role = Role.INPUT, name: str = "") -> Image:
-    return Image(m.data, m.media_type, m.width, m.height, role=role, name=name)
+def _from_image(m: pb.Image, data: bytes, role: Role = Role.INPUT, name: str = "") -> Image:
+    return Image(data, m.media_type, m.width, m.height, role=role, name=name)
 
 
-def _from_audio(m: pb.Audio, role: Role, name: str) -> Audio:
-    return Audio(m.data, m.media_type, m.sample_rate_hz, m.channel_count, role=role, name=name)
+def _from_audio(m: pb.Audio, data: bytes, role: Role, name: str) -> Audio:
+    return Audio(data, m.media_type, m.sample_rate_hz, m.channel_count, role=role, name=name)
 
 
-def _from_video(m: pb.Video, role: Role, name: str) -> Video:
-    _expect_one_form(m.data, m.frames)
-    frames = tuple(VideoFrame(_from_image(frame.image), frame.time_us) for frame in m.frames)
-    return Video(m.data, m.media_type, frames, role=role, name=name)
+def _from_video(m: pb.Video, data: bytes, role: Role, name: str) -> Video:
+    _expect_one_form(data, m.frames)
+    frames = tuple(VideoFrame(_from_image(frame.image, frame.image.data), frame.time_us) for frame in m.frames)
+    return Video(data, m.media_type, frames, role=role, name=name)
 
 
-def _from_point_cloud(m: pb.PointCloud, role: Role, name: str) -> PointCloud:
-    _expect(len(m.data), m.point_count * len(m.channels) * 4, "point_cloud.data")
-    return PointCloud(m.data, m.point_count, tuple(m.channels), role=role, name=name)
+def _from_point_cloud(m: pb.PointCloud, data: bytes, role: Role, name: str) -> PointCloud:
+    _expect(len(data), m.point_count * len(m.channels) * 4, "point_cloud.data")
+    return PointCloud(data, m.point_count, tuple(m.channels), role=role, name=name)
 
 
 def _from_mesh(m: pb.Mesh, role: Role, name: str) -> Mesh:
@@ -292,18 +317,14 @@ def _from_box(m: pb.Box) -> Box | Box3D:
     return Box3D((x, y, z), (length, width, height), tuple(solid.rotation), m.label, score, m.track_id, m.frame_index)
 
 
-def _from_tensor(m: pb.Tensor, role: Role, name: str) -> Tensor:
+def _from_tensor(m: pb.Tensor, data: bytes, role: Role, name: str) -> Tensor:
     data_type, shape = _DATA_TYPE_OF[m.data_type], tuple(m.shape)
-    _expect(len(m.data), _tensor_bytes(data_type, shape), "tensor.data")
-    return Tensor(m.data, data_type, shape, role=role, name=name)
+    _expect(len(data), _tensor_bytes(data_type, shape), "tensor.data")
+    return Tensor(data, data_type, shape, role=role, name=name)
 
 
 def _from_json(m: pb.Json, role: Role, name: str) -> Json:
     return Json(m.value, role=role, name=name)
-
-
-def _from_content_ref(m: pb.ContentRef, role: Role, name: str) -> ContentRef:
-    return ContentRef(m.sha256, m.size_bytes, _KIND_OF[m.kind], m.media_type, role=role, name=name)
 
 
 def _tensor_bytes(data_type: str, shape: tuple[int, ...]) -> int:
@@ -328,18 +349,19 @@ def _expect_ordered(box: Any) -> None:
         raise InvalidInputError("a box ends before it begins: x_min <= x_max and y_min <= y_max must hold")
 
 
-_FROM: dict[str, Callable[[Any, Role, str], Part]] = {
-    "text": _from_text,
-    "number": _from_number,
-    "choice": _from_choice,
+_FROM_DATA: dict[str, Callable[[Any, bytes, Role, str], Part]] = {
     "image": _from_image,
     "audio": _from_audio,
     "video": _from_video,
     "point_cloud": _from_point_cloud,
+    "tensor": _from_tensor,
+}
+_FROM: dict[str, Callable[[Any, Role, str], Part]] = {
+    "text": _from_text,
+    "number": _from_number,
+    "choice": _from_choice,
     "mesh": _from_mesh,
     "mask": _from_mask,
     "boxes": _from_boxes,
-    "tensor": _from_tensor,
     "json": _from_json,
-    "content_ref": _from_content_ref,
 }

@@ -1,8 +1,9 @@
-"""Which field of a part travels in slices, and how it is taken out and put back."""
+"""What of an answer travels in slices, and how it is taken out and put back."""
 
 from __future__ import annotations
 
 from echelon.v1 import content_pb2
+from echelon.v1 import model_service_pb2 as pb
 
 PAYLOADS = {
     "text": "value",
@@ -35,3 +36,23 @@ def put_payload(part: content_pb2.Part, payload: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def take_text(outcome: pb.Outcome) -> str:
+    """Remove and return the value of the first text part of `outcome`; nothing where there is none."""
+    for part in outcome.answer.parts:
+        if part.WhichOneof("content") == "text":
+            value = part.text.value
+            part.text.ClearField("value")
+            return value
+    return ""
+
+
+def put_text(outcome: pb.Outcome, text: str) -> bool:
+    """Undo `take_text`; False where the text does not fit. A refusal voids it."""
+    for part in outcome.answer.parts:
+        if part.WhichOneof("content") == "text":
+            fits = not part.text.value
+            part.text.value = text
+            return fits
+    return not text or outcome.WhichOneof("result") == "refusal"

@@ -37,7 +37,6 @@ CODES: dict[type[errors.EchelonError], grpc.StatusCode] = {
 }
 """The code of every public error; a subclass that is not here takes its nearest known parent's."""
 
-_BY_REASON = {kind.reason: kind for kind in CODES}
 # A Status without our ErrorInfo was made by gRPC itself, on either side of the wire.
 _BY_CODE: dict[int, type[errors.EchelonError]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED.value[0]: errors.BudgetExceededError,
@@ -56,18 +55,14 @@ _VIOLATIONS = 8
 _VIOLATION_BYTES = 128
 
 
-def _known(kind: type[errors.EchelonError]) -> type[errors.EchelonError]:
-    return next(base for base in kind.__mro__ if base in CODES)
-
-
 def code(error: errors.EchelonError) -> grpc.StatusCode:
     """The gRPC code of `error`."""
-    return CODES[_known(type(error))]
+    return CODES[errors.public_kind(error)]
 
 
 def to_status(error: errors.EchelonError) -> status_pb2.Status:
     """The Status for `error`, with exactly one ErrorInfo."""
-    kind = _known(type(error))
+    kind = errors.public_kind(error)
     status = status_pb2.Status(code=CODES[kind].value[0], message=_cut(str(error), _TEXT_BYTES))
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN))
     if error.retry_after_s is not None:
@@ -93,13 +88,8 @@ def _cut(text: str, size_bytes: int) -> str:
 def from_status(status: status_pb2.Status) -> errors.EchelonError:
     """The error that `status` stands for."""
     reason, retry_after_s, violations = _details(status)
-    kind = _BY_REASON.get(reason) or _BY_CODE.get(status.code, errors.EchelonError)
-    # Not by calling the class: some compose their text from other arguments.
-    error = kind.__new__(kind)
-    errors.EchelonError.__init__(error, status.message, retry_after_s=retry_after_s)
-    if isinstance(error, errors.InvalidInputError):
-        error.violations = violations
-    return error
+    kind = errors.BY_REASON.get(reason) or _BY_CODE.get(status.code, errors.EchelonError)
+    return errors.rebuilt(kind, status.message, retry_after_s=retry_after_s, violations=violations)
 
 
 def _details(status: status_pb2.Status) -> tuple[str, float | None, tuple[tuple[str, str], ...]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from echelon.adapters.errors import LimitExceededError, ServerBusyError
 from echelon.rpc.config import Limits
 
@@ -13,6 +16,15 @@ class Admission:
         self._limits = limits
         self.calls = 0
         self.bytes = 0
+
+    @contextmanager
+    def place(self, size_bytes: int) -> Iterator[None]:
+        """A place for one call as long as the block lasts; raises as `enter` does."""
+        self.enter(size_bytes)
+        try:
+            yield
+        finally:
+            self.leave(size_bytes)
 
     def enter(self, size_bytes: int) -> None:
         """Take a place for one call; ServerBusyError, with a time to come back, where there is none."""

@@ -37,6 +37,11 @@ class Limits:
     remembered_calls: int = 10_000
     """Outcomes kept for retries under the same request id."""
     remembered_bytes: int = 256 * MIB
+    content_bytes: int = 512 * MIB
+    """Of content that was put, or waits to be got, for all peers together."""
+    content_bytes_per_peer: int = 256 * MIB
+    content_s: float = 600.0
+    """How long content stays after it was put."""
 
     def __post_init__(self) -> None:
         _check_positive(self)

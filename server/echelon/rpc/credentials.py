@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from contextlib import suppress
 from pathlib import Path
@@ -76,6 +77,20 @@ class Tokens:
             if stamp != self._stamp:
                 self._tokens = _read(self._path)
                 self._stamp = stamp
+
+
+def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """Who calls: the certificate's name where there is one, else the host, and the digest of a token that came.
+
+    Ports change with every reconnection.
+    """
+    identities: Any = context.peer_identities()
+    if identities:
+        return b",".join(identities).decode("utf-8", "replace")
+    metadata: Any = context.invocation_metadata()
+    token = next((str(value) for key, value in metadata or () if key == "authorization"), "")
+    digest = hashlib.sha256(token.encode()).hexdigest() if token else ""
+    return f"{context.peer().rpartition(':')[0]} {digest}"
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -11,6 +11,8 @@ from functools import partial
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
@@ -41,11 +43,24 @@ class Listener:
         self._server = grpc.aio.server(options=_options(config))
         self._health = health.aio.HealthServicer()
         self._services: list[str] = []
+        self._pools: list[DescriptorPool] = [descriptor_pool.Default()]
         self.address = ""
         self.add(health_pb2_grpc.add_HealthServicer_to_server, self._health, endless=True)
 
-    def add(self, register: Callable[[Any, Any], None], servicer: Any, *, endless: bool = False) -> None:
-        """Add a service with its generated `add_..._to_server` function; see `Guard.protect` for `endless`."""
+    def add(
+        self,
+        register: Callable[[Any, Any], None],
+        servicer: Any,
+        *,
+        endless: bool = False,
+        pool: DescriptorPool | None = None,
+    ) -> None:
+        """Add a service with its generated `add_..._to_server` function; see `Guard.protect` for `endless`.
+
+        `pool` is where reflection finds its descriptors, if not in the default one.
+        """
+        if pool is not None:
+            self._pools.append(pool)
         register(servicer, _Registrar(partial(self._add_handlers, endless)))
 
     def _add_handlers(self, endless: bool, service: str, handlers: Mapping[str, Handler]) -> None:
@@ -56,7 +71,7 @@ class Listener:
         """Bind and serve; the address, with the port in use. ConfigurationError where it cannot be had."""
         if self.config.reflection:
             names = [*self._services, reflection.SERVICE_NAME]
-            servicer = reflection.aio.ReflectionServicer(names)
+            servicer = reflection.aio.ReflectionServicer(names, _Pools(self._pools))
             self.add(reflection_pb2_grpc.add_ServerReflectionServicer_to_server, servicer, endless=True)
         self.address = self._bind()
         await self._server.start()
@@ -109,6 +124,22 @@ def _expect_silence(listen: str) -> None:
         with suppress(FileNotFoundError, ConnectionRefusedError):
             probe.connect(listen.removeprefix("unix:").removeprefix("//"))
             raise OSError(errno.EADDRINUSE, "somebody listens there")
+
+
+class _Pools:
+    """Several descriptor pools, asked in turn."""
+
+    def __init__(self, pools: Sequence[DescriptorPool]) -> None:
+        self._pools = pools
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return partial(self._find, method)
+
+    def _find(self, method: str, *names: Any) -> Any:
+        for pool in self._pools:
+            with suppress(KeyError):
+                return getattr(pool, method)(*names)
+        raise KeyError(names)
 
 
 class _Registrar:

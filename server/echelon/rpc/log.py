@@ -55,8 +55,11 @@ class CallLog:
 
 def _names(request: Any) -> dict[str, str]:
     """What tells one call from another, for messages that carry a call; the rest is content and stays out."""
-    call = getattr(request, "call", None)
-    return {} if call is None else {"model": call.model, "request_id": call.request_id}
+    if (call := getattr(request, "call", None)) is not None:
+        return {"model": call.model, "request_id": call.request_id}
+    # Of the Open Inference Protocol.
+    name = getattr(request, "model_name", None)
+    return {} if name is None else {"model": name, "request_id": request.id}
 
 
 def _since(started: float) -> float:

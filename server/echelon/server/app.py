@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from echelon.adapters.registry import Registry
 from echelon.rpc.listener import Listener
 from echelon.server.calls import Calls
 from echelon.server.config import ServerConfig
+from echelon.server.contents import Contents
 from echelon.server.models import Models
+from echelon.server.open_inference import OpenInferenceServicer, add_to_server
 from echelon.server.servicer import SERVICE, ModelServicer
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
+from echelon.wire.open_inference import pool
 
 
 class Server:
     """Serves models from `start` to `stop`."""
 
-    def __init__(self, config: ServerConfig, registry: Registry, *, trust: bool = False) -> None:
+    def __init__(self, config: ServerConfig, registry: Registry, *, trust: Collection[str] = ()) -> None:
+        """The adapters of the distributions named in `trust` run in this process, beside Echelon's own."""
         self.listener = Listener(config.listener)
-        self.models = Models(config.models, registry, trust=trust)
-        calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits)
-        self._servicer = ModelServicer(self.models, calls, self.listener.guard)
+        self.models = Models(config.models, registry, trust=trust, limits=config.listener.limits)
+        self.contents = Contents(config.listener.limits, self.listener.admission)
+        calls = Calls(self.models, self.listener.admission, self.listener.guard, config.listener.limits, self.contents)
+        self._servicer = ModelServicer(self.models, calls, self.contents, self.listener.guard)
         self._watching: asyncio.Task[None] | None = None
         self.listener.add(pb_grpc.add_ModelServiceServicer_to_server, self._servicer)
+        open_inference = OpenInferenceServicer(self.models, calls, config.listener.limits)
+        self.listener.add(add_to_server, open_inference, pool=pool())
 
     async def start(self) -> str:
         """Bind, so that health can be asked while models load; the address."""

@@ -7,14 +7,18 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
 from echelon.adapters import Request, Returned
 from echelon.adapters.errors import BudgetExceededError, ServerBusyError
+from echelon.server.hosts.host import Host
 
-Run = Callable[[Sequence[Request]], Sequence[Returned]]
-"""Runs one batch of requests with one signature; blocks, and may raise anything."""
+Run = Callable[[Host, Sequence[Request]], Sequence[Returned]]
+"""Runs one batch of requests with one signature on a host; blocks, and may raise anything."""
+_LOOK_S = 0.2
+"""How often a worker whose host is away looks whether there is anything to wait for."""
 
 
 class Done(NamedTuple):
@@ -26,22 +30,22 @@ class Done(NamedTuple):
 
 
 class _Waiting:
-    __slots__ = ("arrived", "future", "request")
+    __slots__ = ("arrived", "future", "request", "run")
 
-    def __init__(self, request: Request, future: asyncio.Future[Done]) -> None:
+    def __init__(self, request: Request, run: Run, future: asyncio.Future[Done]) -> None:
         self.request = request
+        self.run = run
         self.future = future
         self.arrived = monotonic()
 
 
 class Batcher:
-    """A queue and one worker thread.
+    """A queue, and a worker thread for each host.
 
     Calls with equal signatures share a batch. Work-conserving: no timer unless `max_delay_s` asks for one.
     """
 
-    def __init__(self, name: str, run: Run, *, max_size: int, max_delay_s: float, queue_size: int) -> None:
-        self._run = run
+    def __init__(self, name: str, hosts: Sequence[Host], *, max_size: int, max_delay_s: float, queue_size: int) -> None:
         self._max_size = max_size
         self._max_delay_s = max_delay_s
         self._queue_size = queue_size
@@ -50,23 +54,26 @@ class Batcher:
         self._changed = threading.Condition(threading.Lock())
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._work, name=f"model {name}", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, args=(host,), name=f"model {name}", daemon=True) for host in hosts
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    async def submit(self, request: Request) -> Done:
-        """Wait for the request's end; ServerBusyError where the queue is full.
+    async def submit(self, request: Request, alone: Run | None = None) -> Done:
+        """Wait for the request's end; ServerBusyError where the queue is full. `alone` runs it in no batch, by itself.
 
         A caller that is cancelled takes its call out of the queue, or tells the adapter through its cancellation.
         """
         if self._count >= self._queue_size:
             raise ServerBusyError(f"{self._count} calls wait for this model already", retry_after_s=0.1)
-        waiting = _Waiting(request, self._loop.create_future())
-        key = _signature(request)
+        waiting = _Waiting(request, alone or _together, self._loop.create_future())
+        key = _signature(request) if alone is None else waiting
         with self._changed:
             self._queues.setdefault(key, deque()).append(waiting)
             self._count += 1
-            if self._count == 1 or self._max_delay_s:
-                self._changed.notify()
+            if self._count == 1 or self._max_delay_s or len(self._threads) > 1:
+                self._changed.notify_all()
         try:
             return await waiting.future
         except asyncio.CancelledError:
@@ -87,12 +94,20 @@ class Batcher:
         """Let what waits finish, then end the worker."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    def _work(self) -> None:
-        while batch := self._take():
-            self._run_batch(batch)
+    def _work(self, host: Host) -> None:
+        while self._awaits(host) and (batch := self._take()):
+            self._run_batch(host, batch)
+
+    def _awaits(self, host: Host) -> bool:
+        """Wait for `host`, so that no call waits for it while another host is free; False once closed and empty."""
+        while not host.wait(_LOOK_S):
+            if self._closed and not self._count:
+                return False
+        return True
 
     def _take(self) -> list[_Waiting]:
         """The live calls at the head of the longest-waiting queue, at most a batch; none once closed and empty."""
@@ -134,9 +149,9 @@ class Batcher:
             return False
         return True
 
-    def _run_batch(self, batch: list[_Waiting]) -> None:
+    def _run_batch(self, host: Host, batch: list[_Waiting]) -> None:
         started = monotonic()
-        returned = self._try([waiting.request for waiting in batch])
+        returned = _try(partial(batch[0].run, host), [waiting.request for waiting in batch])
         compute_us = int((monotonic() - started) * 1e6)
         self._deliver(
             [
@@ -145,20 +160,27 @@ class Batcher:
             ]
         )
 
-    def _try(self, requests: list[Request]) -> Sequence[Returned | BaseException]:
-        try:
-            return self._run(requests)
-        # Vendor code runs here: whatever it raises ends its own call and nothing else.
-        except BaseException as error:  # noqa: BLE001  (see above)
-            if len(requests) == 1:
-                return [error]
-        # Who shared a batch must not matter, so each is asked alone: only the guilty fail.
-        return [self._try([request])[0] for request in requests]
-
     def _deliver(self, ended: list[tuple[_Waiting, Done]]) -> None:
         # One hop to the loop for the whole batch; the loop is gone only when the process ends.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_resolve, ended)
+
+
+def _together(host: Host, requests: Sequence[Request]) -> Sequence[Returned]:
+    return host.run(requests)
+
+
+def _try(
+    run: Callable[[Sequence[Request]], Sequence[Returned]], requests: list[Request]
+) -> Sequence[Returned | BaseException]:
+    try:
+        return run(requests)
+    # Vendor code runs here: whatever it raises ends its own call and nothing else.
+    except BaseException as error:  # noqa: BLE001  (see above)
+        if len(requests) == 1:
+            return [error]
+    # Who shared a batch must not matter, so each is asked alone: only the guilty fail.
+    return [_try(run, [request])[0] for request in requests]
 
 
 def _resolve(ended: list[tuple[_Waiting, Done]]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 from time import monotonic
+from typing import Any
 
-from echelon.adapters import Answer, Call, Card, Part, Request
+from echelon.adapters import Answer, Call, Card, Outcome, Part, Request
 from echelon.adapters.errors import (
     AdapterFailedError,
     BudgetExceededError,
@@ -19,15 +22,22 @@ from echelon.rpc.admission import Admission
 from echelon.rpc.config import Limits
 from echelon.rpc.guard import Guard
 from echelon.server.batcher import Done
+from echelon.server.contents import Contents
 from echelon.server.deadlines import Deadlines
+from echelon.server.model import ServedModel
 from echelon.server.models import Models
 from echelon.server.output import check_outcome
-from echelon.server.remembered import Remembered, digest_of, other_body
-from echelon.server.stream import Slices, events
+from echelon.server.remembered import Answered, Remembered, Turn, digest_of
+from echelon.server.stream import EVENTS
+from echelon.server.threads import in_thread
+from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
-from echelon.wire.calls import call_from_proto, outcome_to_proto
+from echelon.wire.calls import NO_REFS, Refs, call_from_proto, call_to_proto, outcome_from_proto, outcome_to_proto
+from echelon.wire.contents import LARGE_BYTES, payload_of, reference
+from echelon.wire.parts import NO_CONTENTS
 from echelon.wire.rules import check
 
+Send = Callable[[Any], Awaitable[None]]
 ENVELOPE_BYTES = 64
 """What a message adds to its outcome at most."""
 
@@ -35,8 +45,9 @@ ENVELOPE_BYTES = 64
 class Calls:
     """Validates, admits, remembers, asks and converts."""
 
-    def __init__(self, models: Models, admission: Admission, guard: Guard, limits: Limits) -> None:
+    def __init__(self, models: Models, admission: Admission, guard: Guard, limits: Limits, contents: Contents) -> None:
         self._models = models
+        self._contents = contents
         self._admission = admission
         self._guard = guard
         self._limits = limits
@@ -47,104 +58,110 @@ class Calls:
         self, call: Call, message: pb.Call, peer: Callable[[], str], remaining_s: float | None
     ) -> pb.Outcome:
         """The outcome of `message` from `peer`, who waits `remaining_s`; an EchelonError raised here may be shown."""
-        size = message.ByteSize()
-        self._admission.enter(size)
-        try:
+        with self._admission.place(_size(message)):
             check(message)
-            request = self._request(call, message, remaining_s)
+            request = self._request(call, message, peer, remaining_s)
             deadline = request.deadline
             assert deadline is not None
             # gRPC itself ends a call at its deadline; a timer is needed only for what it knows nothing of.
             timed = remaining_s is None or remaining_s > self._limits.default_deadline_s or message.HasField("budget")
-            answering = self._ask_once(request, message, peer) if request.id else self._ask(request, message.model)
-            return await (self._deadlines.keep(deadline, answering) if timed else answering)
-        finally:
-            self._admission.leave(size)
+            answering = self._ask_once(request, message, peer) if request.id else self._ask(request, message)
+            answered = await (self._deadlines.keep(deadline, answering) if timed else answering)
+            if answered.contents:
+                self._contents.keep(peer(), answered.contents)
+            return answered.outcome
+
+    async def ask(self, model: str, make: Callable[[], Request], size: int, remaining_s: float | None) -> Outcome:
+        """The outcome of a request that came as `size` bytes of another protocol; all else is as in `answer`."""
+        with self._admission.place(size):
+            request = replace(make(), deadline=self._deadline(remaining_s))
+            # Everything but the data is checked as in a message of ours.
+            message = call_to_proto(model, request, _stand_ins(request.parts))
+            message.accepts_content_refs = True
+            check(message)
+            assert request.deadline is not None
+            answered = await self._deadlines.keep(request.deadline, self._ask(request, message))
+            return outcome_from_proto(answered.outcome, answered.contents)
 
     async def stream(
-        self, message: pb.Call, peer: Callable[[], str], remaining_s: float | None
-    ) -> AsyncGenerator[pb.StreamGenerateResponse]:
-        """The events of a generation: part by part where the adapter streams, else of the whole outcome."""
-        size = message.ByteSize()
-        self._admission.enter(size)
-        try:
-            check(message)
-            request = self._request(Call.GENERATE, message, remaining_s)
-            async with asyncio.timeout(request.remaining_s()):
-                model = self._models.get(message.model)
-                parts = model.stream(request)
-                if parts is None:
-                    asking = self._ask_once(request, message, peer) if request.id else self._ask(request, message.model)
-                    for event in events(await asking):
-                        yield event
-                else:
-                    async with aclosing(self._stream(parts, request, model.card)) as streamed:
-                        async for event in streamed:
-                            yield event
-        except TimeoutError:
-            raise BudgetExceededError("no answer within the call's budget") from None
-        finally:
-            self._admission.leave(size)
+        self, call: Call, message: pb.Call, peer: Callable[[], str], remaining_s: float | None, send: Send
+    ) -> None:
+        """Send the events of a call's outcome: piece by piece where the adapter streams, else of the whole.
 
-    async def _stream(
-        self, parts: AsyncGenerator[Part], request: Request, card: Card
-    ) -> AsyncGenerator[pb.StreamGenerateResponse]:
-        slices = Slices()
-        whole = pb.Outcome(answer=pb.Answer(finish_reason=pb.FINISH_REASON_COMPLETE))
-        size, started = 0, monotonic()
-        async with aclosing(parts) as opened:
+        The call's time includes the sending, so that a reader who does not read holds nothing for longer.
+        """
+        with self._admission.place(_size(message)):
+            check(message)
+            request = self._request(call, message, peer, remaining_s)
+            sent = 0
             try:
-                async for part in opened:
-                    checked = self._to_message(Done(Answer((part,)), 0, 0), request, card)
-                    size = self._check_size(size + checked.ByteSize())
-                    for event in slices.part(checked.answer.parts[0]):
-                        yield event
+                async with (
+                    asyncio.timeout(request.remaining_s()),
+                    self._turn(request, message, peer) as turn,
+                    aclosing(self._events(turn, request, self._models.get(message.model))) as events,
+                ):
+                    async for event in events:
+                        sent = self._check_size(sent + event.ByteSize())
+                        await send(event)
+            except TimeoutError:
+                raise BudgetExceededError("no answer within the call's budget") from None
             except AdapterFailedError as error:
                 raise self._hidden(error) from None
-        if not size:
-            raise OutputInvalidError("the adapter streamed no part")
-        whole.usage.compute_us = int((monotonic() - started) * 1e6)
-        yield slices.end(whole)
 
-    def _request(self, call: Call, message: pb.Call, remaining_s: float | None) -> Request:
+    async def _events(self, turn: Turn, request: Request, model: ServedModel) -> AsyncGenerator[Any]:
+        def checked(returned: Any) -> pb.Outcome:
+            return self._to_message(Done(returned, 0, 0), request, model.card)
+
+        events = EVENTS[request.call]()
+        if turn.answered is None:
+            async with aclosing(model.stream(request)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Done):
+                        turn.answered = Answered(self._to_message(piece, request, model.card))
+                    else:
+                        for event in events.piece(piece, checked):
+                            yield event
+        assert turn.answered is not None
+        try:
+            for event in events.end(turn.answered.whole()):
+                yield event
+        except OutputInvalidError as error:
+            turn.answered = None
+            raise OutputInvalidError(f"{error}; {self._guard.incident(error)}") from None
+
+    def _request(self, call: Call, message: pb.Call, peer: Callable[[], str], remaining_s: float | None) -> Request:
+        refs = [part.content_ref for part in message.parts if part.HasField("content_ref")]
+        contents = self._contents.resolve(peer(), refs) if refs else NO_CONTENTS
+        return call_from_proto(call, message, deadline=self._deadline(remaining_s), contents=contents)
+
+    def _deadline(self, remaining_s: float | None) -> float:
         limit_s = self._limits.default_deadline_s
-        deadline = monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
-        return call_from_proto(call, message, deadline=deadline)
+        return monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
 
-    async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> pb.Outcome:
+    def _turn(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Turn:
         # A retry has less time left, and is the same request all the same.
         message.ClearField("budget")
-        key, digest = (peer(), request.id), digest_of(request.call, message)
-        known = self._remembered.get(key, digest)
-        # Copies of one request at the same time share one answer; where the first gets none, the next one asks.
-        while known is None and (pending := self._remembered.pending.get(key)) is not None:
-            if pending[0] != digest:
-                raise other_body(request.id)
-            known = await asyncio.shield(pending[1])
-        if known is not None:
-            return known
-        done: asyncio.Future[pb.Outcome | None] = asyncio.get_running_loop().create_future()
-        self._remembered.pending[key] = (digest, done)
-        outcome = None
-        try:
-            outcome = await self._ask(request, message.model)
-            self._remembered.put(key, digest, outcome)
-            return outcome
-        finally:
-            del self._remembered.pending[key]
-            done.set_result(outcome)
+        return self._remembered.turn((peer(), request.id), digest_of(request.call, message)) if request.id else Turn()
 
-    async def _ask(self, request: Request, name: str) -> pb.Outcome:
-        model = self._models.get(name)
+    async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Answered:
+        async with self._turn(request, message, peer) as turn:
+            if turn.answered is None:
+                turn.answered = await self._ask(request, message)
+            return turn.answered
+
+    async def _ask(self, request: Request, message: pb.Call) -> Answered:
+        model = self._models.get(message.model)
         if request.deadline is not None and request.deadline <= monotonic():
             raise BudgetExceededError("the call's deadline passed before the model was asked")
         try:
             done = await model.answer(request)
         except AdapterFailedError as error:
             raise self._hidden(error) from None
-        outcome = self._to_message(done, request, model.card)
+        large = _large(done.returned) if message.accepts_content_refs else {}
+        refs = await in_thread(partial(_references, large), "digests") if large else NO_REFS
+        outcome = self._to_message(done, request, model.card, refs)
         self._check_size(outcome.ByteSize() + ENVELOPE_BYTES)
-        return outcome
+        return Answered(outcome, {ref.sha256: large[index] for index, ref in refs.items()})
 
     def _hidden(self, error: AdapterFailedError) -> AdapterFailedError:
         # What the vendor's code said stays in the log.
@@ -156,10 +173,10 @@ class Calls:
             raise LimitExceededError(f"the model's answer has {size} bytes, a message at most {most}")
         return size
 
-    def _to_message(self, done: Done, request: Request, card: Card) -> pb.Outcome:
+    def _to_message(self, done: Done, request: Request, card: Card, refs: Refs = NO_REFS) -> pb.Outcome:
         try:
             returned = check_outcome(done.returned, request, card)
-            outcome = outcome_to_proto(returned, queue_us=done.queue_us, compute_us=done.compute_us)
+            outcome = outcome_to_proto(returned, queue_us=done.queue_us, compute_us=done.compute_us, refs=refs)
             check(outcome)
             return outcome
         except OutputInvalidError:
@@ -170,3 +187,25 @@ class Calls:
         except Exception as error:  # noqa: BLE001  (see above)
             incident = self._guard.incident(error)
             raise OutputInvalidError(f"the model's answer has a field of a wrong type; {incident}") from None
+
+
+def _size(message: pb.Call) -> int:
+    """What a call takes of memory, its contents included."""
+    return message.ByteSize() + sum([max(part.content_ref.size_bytes, 0) for part in message.parts])
+
+
+def _large(returned: Any) -> dict[int, bytes]:
+    """The data of an answer's parts that had better travel by itself, by the parts' places."""
+    if not isinstance(returned, Answer) or not isinstance(returned.parts, tuple | list):
+        return {}
+    payloads = ((index, payload_of(part)) for index, part in enumerate(returned.parts) if isinstance(part, Part))
+    return {index: data for index, data in payloads if isinstance(data, bytes) and len(data) >= LARGE_BYTES}
+
+
+def _stand_ins(parts: tuple[Part, ...]) -> Refs:
+    sizes = {index: len(payload_of(part)) for index, part in enumerate(parts)}
+    return {index: content_pb2.ContentRef(sha256=bytes(32), size_bytes=size) for index, size in sizes.items() if size}
+
+
+def _references(large: dict[int, bytes]) -> Refs:
+    return {index: reference(data) for index, data in large.items()}

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from echelon.server.models import Models
 
 
 @click.command()
@@ -23,15 +28,24 @@ import click
 @click.option(
     "--listen", metavar="HOST:PORT", help="Where to listen; default 127.0.0.1:50051, port 0 takes any free one."
 )
-@click.option("--trust", is_flag=True, help="Let third-party adapters run inside this process.")
+@click.option(
+    "--trust",
+    multiple=True,
+    metavar="DISTRIBUTION",
+    help="Let the adapters of this distribution run inside the server's process; repeat for more.",
+)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def serve(models: tuple[str, ...], config: Path | None, listen: str | None, trust: bool, log_level: str) -> None:
+def serve(
+    models: tuple[str, ...], config: Path | None, listen: str | None, trust: tuple[str, ...], log_level: str
+) -> None:
     """Serve models over gRPC.
 
     Every model gets a name and an adapter: `--model digits=onnx:digits.yaml`. Logs go to stderr as JSON; one line on
     stdout says when everything is ready. SIGTERM drains and stops.
+
+    Echelon's own adapters run inside the server, anybody else's in a process of its own, unless trusted.
     """
     # Until the loop has its own handlers: as process 1 of a container, a signal without a handler is lost.
     signal.signal(signal.SIGTERM, _stop)
@@ -45,6 +59,10 @@ def serve(models: tuple[str, ...], config: Path | None, listen: str | None, trus
         raise click.UsageError("nothing to serve: give --model NAME=ADAPTER, or --config FILE with models")
     registry = Registry.installed()
 
+    from echelon.server.hosts.choice import check_trust
+
+    check_trust(registry, trust)
+
     from echelon.rpc import log
     from echelon.rpc.loop import run
     from echelon.server.app import Server
@@ -52,14 +70,16 @@ def serve(models: tuple[str, ...], config: Path | None, listen: str | None, trus
 
     log.configure(level=log_level)
 
-    def ready(address: str, failed: dict[str, BaseException]) -> None:
-        names = [model.name for model in settings.models if model.name not in failed]
+    def ready(models: Models, address: str, failed: dict[str, BaseException]) -> None:
+        served = [model for model in models.all() if model.name not in failed]
+        names = [model.name + ("" if model.isolation == "inproc" else f" ({model.isolation})") for model in served]
         click.echo(f"serving {', '.join(names) or 'no model'} on {address}")
         for name, error in failed.items():
             click.echo(f"model {name} failed to load: {error}", err=True)
 
     async def main() -> None:
-        await serve_until_stopped(Server(settings, registry, trust=trust), ready)
+        server = Server(settings, registry, trust=trust)
+        await serve_until_stopped(server, partial(ready, server.models))
 
     run(main)
 

@@ -11,8 +11,39 @@ from typing import Any
 from echelon.adapters.errors import SettingsError
 from echelon.adapters.settings import load, read_yaml
 from echelon.rpc.config import ListenerConfig
+from echelon.server.hosts.host import Isolation
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class ProcessConfig:
+    """The process of its own that an adapter runs in."""
+
+    python: Path | None = None
+    """An interpreter, or the folder of a virtual environment; None takes the server's own."""
+    environment: dict[str, str | None] = field(default_factory=dict)
+    """Variables for it beside the few that it gets anyway; null passes the server's own value on."""
+    memory_mb: int | None = None
+    """Memory that it may write to, in MiB."""
+    cpu_s: int | None = None
+    """Processor seconds after which it is ended, and started again."""
+    files: int | None = None
+    """Files that it may have open."""
+    load_s: float = 600.0
+    """How long it may take until its adapter is open."""
+    stuck_s: float = 60.0
+    """How long it may be silent, or work on a call whose deadline is over, before it is killed and started again."""
+
+    def __post_init__(self) -> None:
+        for name in ("memory_mb", "cpu_s", "files", "load_s", "stuck_s"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+
+    def limits(self) -> dict[str, int]:
+        """What is limited, and to how much."""
+        return {name: value for name in ("memory_mb", "cpu_s", "files") if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)
@@ -32,6 +63,13 @@ class ModelConfig:
     """How long a free worker waits for a fuller batch; 0 never waits."""
     queue_size: int = 4096
     """Calls that may wait for this model."""
+    isolation: Isolation | None = None
+    """Where the adapter's code runs; None: Echelon's own in the server's process, anybody else's in one of its own."""
+    process: ProcessConfig = field(default_factory=ProcessConfig)
+    instances: int = 1
+    """Copies of the adapter, on each device, that share the model's queue."""
+    devices: list[int] = field(default_factory=list)
+    """Numbers of GPUs: a process sees its own alone, an adapter inside the server is told by its setting `device`."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -44,6 +82,10 @@ class ModelConfig:
             raise ValueError("max_batch_size must be at least 1")
         if self.max_delay_ms < 0 or self.queue_size < 1:
             raise ValueError("max_delay_ms must be at least 0, and queue_size at least 1")
+        if self.instances < 1 or min(self.devices, default=0) < 0 or len(set(self.devices)) < len(self.devices):
+            raise ValueError("instances must be at least 1, and devices numbers from 0 up, each once")
+        if self.isolation is Isolation.INPROC and self.process != ProcessConfig():
+            raise ValueError("process settings are for an adapter in a process of its own; leave isolation: inproc out")
 
     def values(self) -> tuple[dict[str, Any], Path]:
         """The plain settings, and the folder that paths in them are relative to."""

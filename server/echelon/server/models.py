@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Callable
+from collections.abc import Collection
 from typing import Any
 
 import structlog
 
 from echelon.adapters.errors import ConfigurationError, ModelNotFoundError
 from echelon.adapters.registry import Registry
+from echelon.rpc.config import Limits
 from echelon.server.config import ModelConfig
-from echelon.server.model import ModelState, ServedModel
+from echelon.server.hosts.choice import hosts_of
+from echelon.server.model import ModelState, OnState, ServedModel
 
 WATCH_S = 1.0
 """Between two questions whether a model can answer."""
-
-OnState = Callable[[str, bool], Awaitable[None]]
-"""Told a model's name, and whether it can answer."""
 
 
 class Models:
     """Holds every configured model; one that fails to load stops no other."""
 
-    def __init__(self, configs: list[ModelConfig], registry: Registry, *, trust: bool) -> None:
+    def __init__(
+        self, configs: list[ModelConfig], registry: Registry, *, trust: Collection[str], limits: Limits
+    ) -> None:
         """AdapterNotFoundError and AdapterLoadError come out of here, before anything listens."""
         self._models = {
-            config.name: ServedModel(config, registry.load(config.adapter, trust=trust)) for config in configs
+            config.name: ServedModel(config, hosts_of(config, registry, trust, limits)) for config in configs
         }
         self._log: Any = structlog.get_logger("echelon.server")
 
@@ -49,7 +50,7 @@ class Models:
         failed: dict[str, BaseException] = {}
         for model in self.all():
             try:
-                await model.load()
+                await model.load(on_state)
             except asyncio.CancelledError:
                 raise
             # A vendor's code and files are behind this; one broken model stops no other.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 from echelon.adapters import Call
+from echelon.rpc.credentials import peer_of
 from echelon.rpc.guard import Context, Guard
 from echelon.server.calls import Calls
+from echelon.server.contents import Contents
 from echelon.server.model import ModelState, ServedModel
 from echelon.server.models import Models
 from echelon.server.pipeline import Pipeline
@@ -33,9 +33,10 @@ _STATES = {
 class ModelServicer(pb_grpc.ModelServiceServicer):
     """The contract over the models of this server."""
 
-    def __init__(self, models: Models, calls: Calls, guard: Guard) -> None:
+    def __init__(self, models: Models, calls: Calls, contents: Contents, guard: Guard) -> None:
         self._models = models
         self._calls = calls
+        self._contents = contents
         self._guard = guard
         self._draining = asyncio.Event()
 
@@ -64,29 +65,37 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
     async def Language(self, request: pb.LanguageRequest, context: Context) -> pb.LanguageResponse:  # noqa: N802
         return pb.LanguageResponse(outcome=await self._answer(Call.LANGUAGE, request.call, context))
 
-    async def StreamGenerate(  # noqa: N802
-        self, request: pb.StreamGenerateRequest, context: Context
-    ) -> AsyncIterator[pb.StreamGenerateResponse]:
-        peer = partial(_peer, context)
-        async with aclosing(self._calls.stream(request.call, peer, context.time_remaining())) as events:
-            async for event in events:
-                yield event
+    async def PutContent(  # noqa: N802
+        self,
+        request_iterator: Any,  # which of two kinds the stubs leave open
+        context: Context,
+    ) -> pb.PutContentResponse:
+        ref = await self._contents.receive(peer_of(context), request_iterator)
+        response = pb.PutContentResponse(content_ref=ref)
+        response.lifetime.FromMicroseconds(int(self._contents.lifetime_s * 1e6))
+        return response
 
-    # The stubs know only generators; writing by hand lets results leave the moment they are ready.
+    # The stubs know only generators. Writing by hand keeps the writing within the call's time, and lets the results of
+    # a Pipeline leave the moment they are ready.
+    async def StreamGenerate(self, request: pb.StreamGenerateRequest, context: Context) -> None:  # type: ignore[override]  # noqa: N802
+        await self._stream(Call.GENERATE, request.call, context)
+
+    async def StreamLanguage(self, request: pb.StreamLanguageRequest, context: Context) -> None:  # type: ignore[override]  # noqa: N802
+        await self._stream(Call.LANGUAGE, request.call, context)
+
+    async def GetContent(self, request: pb.GetContentRequest, context: Context) -> None:  # type: ignore[override]  # noqa: N802
+        check(request)
+        await self._contents.send(peer_of(context), request.content_ref, context.write)
+
     async def Pipeline(self, request_iterator: Any, context: Context) -> None:  # type: ignore[override]  # noqa: N802
-        pipeline = Pipeline(self._calls, self._guard, context, _peer(context))
+        pipeline = Pipeline(self._calls, self._guard, context, peer_of(context))
         await pipeline.serve(request_iterator, self._draining)
 
     async def _answer(self, call: Call, message: pb.Call, context: Context) -> pb.Outcome:
-        return await self._calls.answer(call, message, partial(_peer, context), context.time_remaining())
+        return await self._calls.answer(call, message, partial(peer_of, context), context.time_remaining())
 
-
-def _peer(context: Context) -> str:
-    """Who calls: the certificate's name where there is one, else the host; ports change with every reconnection."""
-    identities: Any = context.peer_identities()
-    if identities:
-        return b",".join(identities).decode("utf-8", "replace")
-    return context.peer().rpartition(":")[0]
+    async def _stream(self, call: Call, message: pb.Call, context: Context) -> None:
+        await self._calls.stream(call, message, partial(peer_of, context), context.time_remaining(), context.write)
 
 
 def _model(model: ServedModel) -> pb.Model:

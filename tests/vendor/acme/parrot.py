@@ -31,7 +31,7 @@ from echelon.adapters import (
 )
 
 SECRET = "sesame-4711"
-KINDS = tuple(kind for kind in Kind if kind is not Kind.CONTENT_REF)
+KINDS = tuple(Kind)
 
 
 @dataclass(frozen=True)

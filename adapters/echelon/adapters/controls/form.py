@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from echelon.adapters.calls import Call
 from echelon.adapters.card import CallSupport, Card, Composition
 from echelon.adapters.content import Kind
-from echelon.adapters.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from echelon.adapters.calls import Request
 
-KINDS = tuple(kind for kind in Kind if kind is not Kind.CONTENT_REF)
+KINDS = tuple(Kind)
 USUAL = {Call.COMPREHEND: Kind.TEXT, Call.GENERATE: Kind.IMAGE, Call.LANGUAGE: Kind.TEXT}
 """What each call answers with where the request leaves the kind open."""
 
@@ -20,10 +19,7 @@ USUAL = {Call.COMPREHEND: Kind.TEXT, Call.GENERATE: Kind.IMAGE, Call.LANGUAGE: K
 def wanted(request: Request) -> Kind:
     """The kind to answer with: a choice where labels are offered, else the first that is allowed."""
     allowed = request.output_kinds or ((Kind.CHOICE,) if request.labels else (USUAL[request.call],))
-    kind = Kind.CHOICE if request.labels and Kind.CHOICE in allowed else allowed[0]
-    if kind is Kind.CONTENT_REF:
-        raise UnsupportedError("no model answers with a content_ref")
-    return kind
+    return Kind.CHOICE if request.labels and Kind.CHOICE in allowed else allowed[0]
 
 
 def card(description: str) -> Card:

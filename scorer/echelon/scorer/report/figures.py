@@ -12,7 +12,6 @@ from echelon.adapters import (
     Box3D,
     Boxes,
     Choice,
-    ContentRef,
     EchelonError,
     Image,
     Json,
@@ -128,12 +127,6 @@ def _tensor(part: Tensor, _: Scene) -> Markup:
     return Markup('<p class="value">{}{}</p><figcaption>{}</figcaption>').format(first, " …" * (values.size > 8), about)
 
 
-def _content_ref(part: ContentRef, _: Scene) -> Markup:
-    return Markup("<p>{} of {} bytes, sha256:{}</p>").format(
-        part.content_kind, f"{part.size_bytes:,}", part.sha256.hex()[:16]
-    )
-
-
 # Kinds and their functions belong together by the table alone, so the values' own types differ.
 _DRAWN: dict[Kind, Callable[[Any, Scene], Markup]] = {
     Kind.TEXT: _text,
@@ -148,5 +141,4 @@ _DRAWN: dict[Kind, Callable[[Any, Scene], Markup]] = {
     Kind.BOXES: _boxes,
     Kind.TENSOR: _tensor,
     Kind.JSON: _json,
-    Kind.CONTENT_REF: _content_ref,
 }

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from echelon.adapters import Audio, Image, InvalidInputError, Video, decode
+from echelon.adapters.signatures import is_of_type
 from echelon.scorer.report.prose import clipped
 from echelon.scorer.report.wording import count, number
-from echelon.scorer.suites.media_types import is_of_type
 
 if TYPE_CHECKING:
     import numpy as np

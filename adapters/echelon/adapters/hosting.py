@@ -1,0 +1,78 @@
+"""What a host does with an adapter's class, whichever process it runs in: opens it, describes it, asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from echelon.adapters.adapter import BatchAdapter
+from echelon.adapters.calls import Call
+from echelon.adapters.card import Card
+from echelon.adapters.errors import AdapterLoadError, OutputInvalidError
+from echelon.adapters.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from echelon.adapters.adapter import AsyncAdapter
+    from echelon.adapters.calls import Request, Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The settings of an adapter as a person wrote them; faults are told with `where` they stand."""
+
+    values: Mapping[str, Any]
+    folder: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of an adapter once it is open."""
+
+    card: Card
+    batches: bool
+    """Whether it takes several requests at once, or one at a time and many of them."""
+    streams: tuple[Call, ...] = ()
+    """The calls whose answers it can give piece by piece."""
+    probes: tuple[Request, ...] = ()
+    """A typical request of each call, as far as the adapter has any."""
+
+
+def open_adapter(adapter_class: type[Any], plan: Plan) -> tuple[BatchAdapter[Any] | AsyncAdapter[Any], Opened]:
+    """A new adapter, open, and what it says of itself; closed again where it cannot say it."""
+    settings = load(adapter_class.settings_type, plan.values, folder=Path(plan.folder), where=plan.where)
+    adapter = adapter_class()
+    adapter.open(settings)
+    try:
+        return adapter, _opened(adapter)
+    except BaseException:
+        adapter.close()
+        raise
+
+
+def _opened(adapter: Any) -> Opened:
+    card = adapter.card()
+    if not isinstance(card, Card):
+        raise AdapterLoadError(f"the adapter gave {type(card).__name__} as its card")
+    card = replace(card, calls=tuple(support for support in card.calls if type(adapter).overrides(support.call)))
+    batches = isinstance(adapter, BatchAdapter)
+    streams = tuple(call for call in Call if type(adapter).streams(call))
+    probes = (adapter.probe(support.call) for support in card.calls) if batches else ()
+    return Opened(card, batches, streams, tuple(probe for probe in probes if probe is not None))
+
+
+def run(adapter: Any, requests: Sequence[Request]) -> Sequence[Returned]:
+    """What a batch adapter returns for `requests` of one call; OutputInvalidError unless that is one item for each."""
+    return counted(getattr(adapter, requests[0].call)(requests), requests)
+
+
+def counted(returned: Any, requests: Sequence[Request]) -> Sequence[Returned]:
+    """`returned`, if it has one item for each request, else OutputInvalidError."""
+    if not isinstance(returned, Sequence) or len(returned) != len(requests):
+        got = f"{len(returned)} outcomes" if isinstance(returned, Sequence) else type(returned).__name__
+        raise OutputInvalidError(f"the adapter returned {got} for {len(requests)} requests")
+    return returned

@@ -1,0 +1,1 @@
+"""Adapters that do the worst that a process can do."""
