@@ -1,4 +1,4 @@
-"""`echelon adapters`: what is installed, and what each adapter can be told."""
+"""`echelon adapters`: what is installed, what each adapter can be told, and how one begins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 @click.group()
 def adapters() -> None:
-    """List the installed adapters, or show one."""
+    """List, show, begin and check adapters."""
 
 
 @adapters.command("list")

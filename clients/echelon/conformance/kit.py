@@ -8,7 +8,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from echelon.adapters.card import Card
 from echelon.adapters.errors import EchelonError
+from echelon.adapters.registry import Entry
 from echelon.clients import parse_target
 from echelon.conformance.checks import basics, contract, endurance, hostile, repeated, timing
 from echelon.conformance.findings import Check, Finding, NotApplicableError, NotConformingError, State
@@ -69,10 +71,15 @@ class Kit:
         self.close()
 
     @property
-    def subject(self) -> Subject:
-        """What is checked."""
-        assert self._subject is not None
-        return self._subject
+    def card(self) -> Card:
+        """The model's card."""
+        card: Card = self._runner.run(self._there.card())
+        return card
+
+    @property
+    def entry(self) -> Entry | None:
+        """The adapter as its distribution declares it; None for a model on somebody's server."""
+        return self._server.entry if self._server is not None else None
 
     def run(self, check: Check) -> Finding:
         """How `check` ends; a model that died in the check before is served again first."""
@@ -83,6 +90,11 @@ class Kit:
         self._runner.run(self._close())
         self._runner.close()
 
+    @property
+    def _there(self) -> Subject:
+        assert self._subject is not None
+        return self._subject
+
     async def _open(self) -> None:
         if self._conformance.is_served:
             target = parse_target(self._conformance.target)
@@ -90,7 +102,7 @@ class Kit:
         else:
             self._server = AdapterServer(self._conformance)
             await self._serve(self._server)
-        await self.subject.info()
+        await self._there.info()
 
     async def _serve(self, server: AdapterServer) -> None:
         await server.start()
@@ -105,7 +117,7 @@ class Kit:
         try:
             if self._server is not None and not self._server.is_running:
                 await self._serve(self._server)
-            said = await check.run(self.subject)
+            said = await check.run(self._there)
         except NotApplicableError as reason:
             state, said = State.SKIPPED, str(reason)
         except NotConformingError as reason:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import re
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 
-from echelon.adapters.errors import ConfigurationError, MissingExtraError
+from echelon.adapters.errors import ConfigurationError
 from echelon.adapters.registry import Registry
 from echelon.conformance.plan import Conformance
 
@@ -28,7 +27,6 @@ _LOADS_WITHIN_S = 1800.0
 _REMEMBERED_CALLS = 16
 """Outcomes that the server keeps for retries; more would look like a leak of the model's."""
 _READY = re.compile(r"^serving (.*) on (\S+)$", re.MULTILINE)
-_NEEDED = ("grpc", "grpc_reflection", "yaml", "structlog")
 
 
 class AdapterServer:
@@ -36,9 +34,6 @@ class AdapterServer:
 
     def __init__(self, conformance: Conformance) -> None:
         """ConfigurationError where no such adapter is installed; nothing of it is imported here."""
-        for package in _NEEDED:
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtraError(package, "server")
         self.entry = Registry.installed().get(conformance.target)
         self._folder = tempfile.TemporaryDirectory(prefix="echelon-conformance-")
         self._log = Path(self._folder.name) / "server.log"

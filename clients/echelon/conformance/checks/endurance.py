@@ -17,7 +17,7 @@ from echelon.conformance.subject import Subject
 MIB = 1 << 20
 BLOCKS = 8
 BLOCK_CALLS = 250
-BLOCK_S = 1.0
+BLOCK_S = 0.6
 FEWEST_CALLS = 16
 MOST_GROWTH = 16 * MIB
 """Over all measured blocks; allocators move by a few MiB without a leak."""
