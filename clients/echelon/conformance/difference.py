@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from echelon.adapters.calls import Answer, Outcome, Refusal
 from echelon.adapters.content import Audio, Image, Mask, Mesh, Part, PointCloud, Tensor, Video
 from echelon.adapters.errors import EchelonError
+from echelon.adapters.plain import to_plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SHOWN = 60
+_SHOWN, _BEFORE = 60, 20
 _SCALES: Mapping[type[Part], float] = {Image: 255.0, Video: 255.0, Mask: 0.0, Audio: 1.0, Tensor: 1.0}
 """What a tolerance is relative to near 0, where values have a range of their own; a mask's must be equal."""
 
@@ -33,7 +35,7 @@ def _parts(first: Answer, second: Answer, tolerance: float) -> str:
         return f"parts {', '.join(kinds[0])} and {', '.join(kinds[1])}"
     for one, other in zip(first.parts, second.parts, strict=True):
         if one != other and not (tolerance and _close(one, other, tolerance)):
-            return f"{_shown(one)} and {_shown(other)}"
+            return _shown(one, other)
     return ""
 
 
@@ -72,6 +74,9 @@ def _arrays(part: Any) -> Sequence[NDArray[Any]]:
     return [np.asarray(value) for value in values] if isinstance(values, tuple) else [values]
 
 
-def _shown(part: Part) -> str:
-    text = repr(part)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+def _shown(one: Part, other: Part) -> str:
+    """Both, from shortly before the place where they part."""
+    texts = [json.dumps(to_plain(part), ensure_ascii=False) for part in (one, other)]
+    pairs = enumerate(zip(*texts, strict=False))
+    begin = max(0, next((place for place, (a, b) in pairs if a != b), 0) - _BEFORE)
+    return " and ".join(("..." if begin else "") + text[begin : begin + _SHOWN] for text in texts)
