@@ -110,7 +110,7 @@ def careless_server() -> Iterator[str]:
 
     async def start() -> tuple[Any, int]:
         server = grpc.aio.server()
-        handlers = {
+        handlers: dict[str, Any] = {
             name: grpc.unary_unary_rpc_method_handler(
                 answer, request.FromString, lambda response: response.SerializeToString()
             )

@@ -103,7 +103,8 @@ async def _find(support: CallSupport, ask: Ask, given: list[Request], golden: Go
 
 def _covers(request: Request) -> set[str]:
     """The kinds that an answer to this request shows to be taken and given."""
-    taken = {f"takes {part.kind}" for part in request.parts}
+    # An instruction is text too, for a model that takes nothing else.
+    taken = {f"takes {part.kind}" for part in request.parts} or {f"takes {Kind.TEXT}"}
     return taken | {f"gives {kind}" for kind in request.output_kinds}
 
 
