@@ -87,6 +87,8 @@ def _only(name: str, points: list[EntryPoint]) -> click.Command:
 def _load(name: str, point: EntryPoint) -> click.Command:
     try:
         loaded: Any = point.load()
+    except ModuleNotFoundError as error:
+        return _broken(name, _missing(error) or f"{point.value} failed to import: {error}")
     # Another package's code runs here.
     except Exception as error:  # noqa: BLE001  (see above)
         return _broken(name, f"{point.value} failed to import: {error}")
@@ -120,11 +122,17 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        told = _missing(error)
+        if not told:
             raise
-        click.echo(f"error: {error.name} is not installed; get it with: pip install 'echelon[{extra}]'", err=True)
+        click.echo(f"error: {told}", err=True)
         sys.exit(1)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Which extra brings the module that is not there; empty for a module of somebody else's."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    return f"{error.name} is not installed; get it with: pip install 'echelon[{extra}]'" if extra else ""
 
 
 _EXTRAS = {

@@ -32,7 +32,7 @@ class Part:
 
 
 _TEXT = '    text: str = "unknown"\n    """What is said where there is nothing else to say."""\n'
-_SIDE = '    side: int = 64\n    """Height and width of what is made from words alone, in pixels."""\n'
+_SIDE = '    side: int = 32\n    """Height and width of what is made from words alone, in pixels."""\n'
 PARTS: Mapping[Call, Part] = {
     Call.COMPREHEND: Part("judge", _TEXT, "(Kind.TEXT, Kind.IMAGE), (Kind.TEXT, Kind.CHOICE)"),
     Call.GENERATE: Part("make", _SIDE, "(Kind.TEXT, Kind.IMAGE), (Kind.IMAGE,)"),
