@@ -165,9 +165,14 @@ def test_a_name_that_cannot_be_had_is_refused_with_its_reason(tmp_path: Path, na
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["image", "none", "no", "twenty-four-letters-long"])
 @pytest.mark.parametrize(
-    "options", [(), ("--async",), ("--call", "generate"), ("--call", "language", "--call", "generate")]
+    ("name", "options"),
+    [
+        ("image", ()),
+        ("none", ("--async",)),
+        ("no", ("--call", "generate")),
+        ("twenty-four-letters-long", ("--call", "language", "--call", "generate")),
+    ],
 )
 def test_any_name_and_any_calls_make_code_without_a_fault(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
     assert adapters("new", name, *options, cwd=tmp_path).returncode == 0

@@ -25,7 +25,7 @@ class Checks(pytest.Collector):
     """All checks of one Conformance; what is checked is served from the first to the last."""
 
     conformance: Conformance
-    kit: Kit
+    kit: Kit | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
         """A test for each check."""
@@ -47,7 +47,8 @@ class Checks(pytest.Collector):
 
     def teardown(self) -> None:
         """Stop it, after the last."""
-        self.kit.close()
+        if self.kit is not None:
+            self.kit.close()
 
 
 class CheckItem(pytest.Item):
@@ -60,7 +61,9 @@ class CheckItem(pytest.Item):
         """Carry the check out."""
         from echelon.conformance.findings import State
 
-        finding = self.parent.kit.run(self.check)
+        kit = self.parent.kit
+        assert kit is not None
+        finding = kit.run(self.check)
         if finding.state is State.SKIPPED:
             pytest.skip(finding.said)
         if finding.state is State.FAILED:

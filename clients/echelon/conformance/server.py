@@ -20,6 +20,8 @@ from echelon.conformance.plan import Conformance
 MODEL = "checked"
 BATCH_SIZE = 8
 """Calls of one batch at most, so that batches are seen whether they pay or not."""
+DELAY_MS = 2.0
+"""For which a call waits for others, so that those which come together make a batch on any machine."""
 DRAIN_S = 10.0
 STOPS_WITHIN_S = 25.0
 """From SIGTERM to the end: what the server allows calls and the adapter's close, and a little more."""
@@ -134,7 +136,8 @@ def _text(path: Path) -> str:
 
 def _config(conformance: Conformance) -> dict[str, Any]:
     settings = conformance.settings
-    model: dict[str, Any] = {"name": MODEL, "adapter": conformance.target, "max_batch_size": BATCH_SIZE}
+    batches = {"max_batch_size": BATCH_SIZE, "max_delay_ms": DELAY_MS}
+    model: dict[str, Any] = {"name": MODEL, "adapter": conformance.target, **batches}
     if isinstance(settings, Path):
         model["settings_file"] = str(settings.absolute())
     elif settings is not None:

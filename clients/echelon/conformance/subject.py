@@ -18,7 +18,7 @@ from echelon.adapters.errors import (
     ServerBusyError,
     UnreachableError,
 )
-from echelon.clients import AsyncClient, ModelInfo, Options, Retry
+from echelon.clients import AsyncClient, ModelInfo, Options, Pipeline, Retry
 from echelon.conformance.findings import NotApplicableError, NotConformingError
 from echelon.conformance.golden import Found, Golden, find_golden
 from echelon.conformance.plan import Conformance
@@ -84,6 +84,18 @@ class Subject:
     async def ask_all(self, requests: Iterable[Request]) -> list[Reply]:
         """What the model gives back for each of some requests, all asked at once."""
         return list(await asyncio.gather(*[self.ask(request) for request in requests]))
+
+    async def ask_together(self, requests: Iterable[Request]) -> list[Reply]:
+        """The same over one stream, where calls arrive in one message and so wait together."""
+        async with Pipeline(self.client) as pipeline:
+
+            async def reply(request: Request) -> Reply:
+                try:
+                    return await pipeline.ask(self.model, request, timeout_s=self.conformance.timeout_s)
+                except EchelonError as error:
+                    return error
+
+            return list(await asyncio.gather(*[reply(request) for request in requests]))
 
     async def expect_alive(self, after: str) -> None:
         """NotConformingError unless the model answers, after `after`, what it answered before."""

@@ -42,7 +42,7 @@ async def batching(subject: Subject) -> str:
         again = [await subject.ask(request) for request in different]
         if any(_differ(one, other, tolerance) for one, other in zip(alone, again, strict=True)):
             raise NotApplicableError("calls alone get different answers already; see the check determinism")
-        together = await subject.ask_all(different * 3)
+        together = await subject.ask_together(different * 3)
         for number, reply in enumerate(together):
             before = alone[number % len(different)]
             compared += not isinstance(before, EchelonError) and not isinstance(reply, EchelonError)
