@@ -65,12 +65,7 @@ def test_made_up_parts_obey_the_contract(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_small_parts_differ_by_their_seed_alone(kind: Kind) -> None:
     assert contents.small(kind, 1) == contents.small(kind, 1)
-    assert len({repr(contents.small(kind, seed)) + str(_payload(contents.small(kind, seed))) for seed in range(8)}) > 1
-
-
-def _payload(part: Part) -> bytes:
-    fields = ("data", "png", "vertices")
-    return b"".join(getattr(part, name, b"") for name in fields) + repr(getattr(part, "frames", ())).encode()
+    assert any(contents.small(kind, seed) != contents.small(kind, 1) for seed in range(2, 8))
 
 
 def answer(*parts: Part) -> Answer:

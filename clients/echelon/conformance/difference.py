@@ -40,10 +40,10 @@ def _parts(first: Answer, second: Answer, tolerance: float) -> str:
 
 
 def _close(one: Any, other: Any, tolerance: float) -> bool:
+    if isinstance(one, float | int) and isinstance(other, float | int):
+        return abs(one - other) <= tolerance * max(1.0, abs(one), abs(other))
     if type(one) is not type(other):
         return False
-    if isinstance(one, float):
-        return bool(abs(one - other) <= tolerance * max(1.0, abs(one), abs(other)))
     if isinstance(one, Image | Audio | Video | PointCloud | Mesh | Mask | Tensor):
         return _close_arrays(one, other, tolerance)
     if is_dataclass(one):

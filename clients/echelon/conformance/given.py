@@ -40,7 +40,8 @@ def request_line(request: Request) -> str:
 def read_requests(path: Path) -> tuple[Request, ...]:
     """The requests in a file; SettingsError names file, line and fault."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines, which also parts text at marks that JSON leaves as they are.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the requests in {path}: {error}") from error
     return tuple(_request(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip())
