@@ -52,29 +52,18 @@ def until() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def site_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Writes the metadata of the distribution in a folder, as an installer would."""
-
-    def write(folder: Path) -> Path:
-        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-        site = tmp_path_factory.mktemp("site")
-        info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-        info.mkdir()
-        head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-        (info / "METADATA").write_text(head)
-        lines = []
-        for group, points in project["entry-points"].items():
-            lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
-        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-        return site
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def vendor_site(site_of: Callable[[Path], Path]) -> Path:
-    """The metadata of the vendor's distribution."""
-    return site_of(VENDOR)
+def vendor_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The metadata of the vendor's distribution, as an installer would write it."""
+    project = tomllib.loads((VENDOR / "pyproject.toml").read_text())["project"]
+    site = tmp_path_factory.mktemp("site")
+    info = site / f"acme_models-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    return site
 
 
 @pytest.fixture

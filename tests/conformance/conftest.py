@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,23 @@ SHODDY = Path(__file__).parent / "shoddy"
 
 
 @pytest.fixture(scope="session")
-def shoddy_site(site_of: Callable[[Path], Path]) -> Path:
-    return site_of(SHODDY)
+def shoddy_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The distribution's metadata, as an installer would write it."""
+    project = tomllib.loads((SHODDY / "pyproject.toml").read_text())["project"]
+    site = tmp_path_factory.mktemp("shoddy")
+    info = site / f"shoddy_models-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    ((group, points),) = project["entry-points"].items()
+    (info / "entry_points.txt").write_text(
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+    )
+    return site
 
 
 @pytest.fixture
 def shoddy(shoddy_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed in this process and in those it starts; no line of it is imported here."""
-    monkeypatch.syspath_prepend(str(shoddy_site))
-    monkeypatch.syspath_prepend(str(SHODDY))
-    monkeypatch.setenv("PYTHONPATH", f"{SHODDY}:{shoddy_site}")
+    for folder in (shoddy_site, SHODDY):
+        monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (SHODDY, shoddy_site))))
