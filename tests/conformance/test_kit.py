@@ -11,6 +11,7 @@ import pytest
 
 from echelon.adapters import Answer, Box, Boxes, Call, Choice, Image, Mask, Number, Part, Refusal, Request, Tensor, Text
 from echelon.adapters.content import Kind, Mesh, ScoredLabel
+from echelon.adapters.controls.form import KINDS as FORM_KINDS
 from echelon.adapters.errors import BackendError, SettingsError
 from echelon.conformance import Conformance, contents, processes
 from echelon.conformance.difference import difference
@@ -19,7 +20,7 @@ from echelon.conformance.kit import CHECKS, Kit
 from echelon.wire.calls import call_to_proto
 from echelon.wire.rules import check as obey
 
-KINDS = [kind for kind in Kind if kind is not Kind.CONTENT_REF]
+KINDS = contents.made_up(Kind)
 
 
 def children() -> set[int]:
@@ -33,6 +34,10 @@ def test_the_server_is_gone_when_the_kit_is_closed() -> None:
         assert len(children() - before) == 1
         assert kit.run(CHECKS[0]).said == "comprehend, generate, language"
     assert children() == before
+
+
+def test_a_part_of_every_kind_that_a_model_may_take_can_be_made_up() -> None:
+    assert tuple(KINDS) == FORM_KINDS
 
 
 def test_memory_counts_the_process_and_those_it_started() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.content import (
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 LABELS = ("yes", "no", "unsure")
 Named = tuple[str, Part]
 """A part, and what is odd about it."""
+
+
+def made_up(kinds: Iterable[Kind]) -> list[Kind]:
+    """Those of `kinds` that can be made up here."""
+    return [kind for kind in kinds if kind in _SMALL]
 
 
 def small(kind: Kind, seed: int) -> Part:

@@ -9,7 +9,7 @@ from echelon.adapters.calls import Answer, Call, Outcome, Refusal, Request, Samp
 from echelon.adapters.card import CallSupport, Card
 from echelon.adapters.content import Kind
 from echelon.adapters.errors import EchelonError
-from echelon.conformance.contents import LABELS, small
+from echelon.conformance.contents import LABELS, made_up, small
 
 LABELLED = (Kind.CHOICE, Kind.MASK, Kind.BOXES)
 """Kinds whose answers are chosen from labels."""
@@ -82,7 +82,7 @@ async def find_golden(card: Card, ask: Ask, given: tuple[Request, ...]) -> Golde
 
 
 async def _find(support: CallSupport, ask: Ask, given: list[Request], golden: Golden) -> None:
-    left = {f"takes {kind}" for kind in support.input_kinds if kind is not Kind.CONTENT_REF}
+    left = {f"takes {kind}" for kind in made_up(support.input_kinds)}
     left |= {f"gives {kind}" for kind in support.output_kinds}
     errors: dict[str, EchelonError] = {}
     for request, form in _candidates(support, given):
@@ -111,7 +111,7 @@ def _covers(request: Request) -> set[str]:
 def _candidates(support: CallSupport, given: list[Request]) -> Iterator[tuple[Request, Form | None]]:
     """The vendor's requests, then ours: a part, a part and a text, a part of every kind, the instruction alone."""
     yield from ((request, None) for request in given)
-    inputs = tuple(kind for kind in support.input_kinds if kind is not Kind.CONTENT_REF)
+    inputs = tuple(made_up(support.input_kinds))
     together: list[tuple[Kind, ...]] = [(kind,) for kind in inputs]
     if Kind.TEXT in inputs:
         together += [(kind, Kind.TEXT) for kind in inputs if kind is not Kind.TEXT]

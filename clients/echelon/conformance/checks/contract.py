@@ -11,7 +11,7 @@ from echelon.adapters.calls import Call, Request
 from echelon.adapters.card import Card
 from echelon.adapters.content import Kind, Text
 from echelon.adapters.errors import EchelonError, UnsupportedError
-from echelon.conformance.contents import small
+from echelon.conformance.contents import made_up, small
 from echelon.conformance.findings import NotConformingError
 from echelon.conformance.subject import Subject
 from echelon.v1 import model_service_pb2 as pb
@@ -53,12 +53,9 @@ def _uncarded(card: Card) -> Iterator[tuple[str, Request]]:
         if support is None:
             yield f"{call}, which is not on the card,", Request(call, "Answer.", (Text("Hello."),))
             continue
-        taken = [kind for kind in support.input_kinds if kind is not Kind.CONTENT_REF]
-        parts = tuple(small(kind, 0) for kind in taken[:1])
-        for kind in Kind:
-            if kind is Kind.CONTENT_REF:
-                continue
-            if kind not in taken:
+        parts = tuple(small(kind, 0) for kind in made_up(support.input_kinds)[:1])
+        for kind in made_up(Kind):
+            if kind not in support.input_kinds:
                 yield f"{kind} given to {call}, which is not on the card,", Request(call, "Answer.", (small(kind, 0),))
             if kind not in support.output_kinds:
                 yield f"{kind} wanted of {call}, which is not on the card,", Request(call, "Answer.", parts, (kind,))

@@ -85,8 +85,8 @@ async def _bases(subject: Subject) -> list[Request]:
         there = {part.kind for base in bases if base.call is support.call for part in base.parts}
         bases += [
             Request(support.call, "Answer.", (contents.small(kind, 0),), sampling=_SHORT)
-            for kind in support.input_kinds
-            if kind not in there and kind is not Kind.CONTENT_REF
+            for kind in contents.made_up(support.input_kinds)
+            if kind not in there
         ]
     return bases
 
