@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from echelon.adapters.card import Card
-from echelon.adapters.errors import EchelonError
+from echelon.adapters.errors import EchelonError, UnreachableError
 from echelon.adapters.registry import Entry
 from echelon.clients import parse_target
 from echelon.conformance.checks import basics, contract, endurance, hostile, repeated, timing
@@ -115,8 +115,7 @@ class Kit:
         started = monotonic()
         state, said, fix = State.PASSED, "", ""
         try:
-            if self._server is not None and not self._server.is_running:
-                await self._serve(self._server)
+            await self._revive()
             said = await check.run(self._there)
         except NotApplicableError as reason:
             state, said = State.SKIPPED, str(reason)
@@ -125,6 +124,16 @@ class Kit:
         except EchelonError as error:
             state, said, fix = State.FAILED, f"{error.reason}: {error}", "the check could not be carried out"
         return Finding(check.id, check.about, state, said, fix, monotonic() - started)
+
+    async def _revive(self) -> None:
+        """What the check before has taken down is served again."""
+        try:
+            await self._there.ready()
+        except UnreachableError:
+            if self._server is None:
+                raise
+            await self._server.stop()
+            await self._serve(self._server)
 
     async def _close(self) -> None:
         if self._subject is not None:

@@ -14,6 +14,7 @@ from echelon.adapters.errors import (
     AdapterCrashedError,
     AdapterFailedError,
     EchelonError,
+    ModelNotReadyError,
     OutputInvalidError,
     ServerBusyError,
     UnreachableError,
@@ -26,6 +27,7 @@ from echelon.conformance.server import AdapterServer
 
 Reply = Outcome | EchelonError
 """What came back for a request."""
+_AGAIN_S = 0.1
 
 
 @dataclass
@@ -50,6 +52,14 @@ class Subject:
             self._info = await self.client.model(self.model)
         return self._info
 
+    async def ready(self) -> None:
+        """Wait for a model that its server starts again, no longer than for an answer."""
+        until = monotonic() + self.conformance.timeout_s
+        while monotonic() < until:
+            if (await self.client.model(self.model)).ready:
+                return
+            await asyncio.sleep(_AGAIN_S)
+
     async def card(self) -> Card:
         """The model's card."""
         return (await self.info()).card
@@ -68,16 +78,16 @@ class Subject:
         return found
 
     async def ask(self, request: Request, *, timeout_s: float | None = None) -> Reply:
-        """What the model gives back for `request`; a busy server is asked again, everything else is the answer."""
+        """What the model gives back for `request`; while the server is busy or starts the model, it is asked again."""
         timeout_s = timeout_s or self.conformance.timeout_s
         until = monotonic() + timeout_s
         while True:
             try:
                 return await self.client.ask(self.model, request, timeout_s=timeout_s)
-            except ServerBusyError as busy:
+            except (ServerBusyError, ModelNotReadyError) as away:
                 if monotonic() > until:
-                    return busy
-                await asyncio.sleep(busy.retry_after_s or 0.1)
+                    return away
+                await asyncio.sleep(min(away.retry_after_s or _AGAIN_S, _AGAIN_S))
             except EchelonError as error:
                 return error
 

@@ -64,7 +64,7 @@ async def golden(subject: Subject) -> str:
     refused = sum(isinstance(found.outcome, Refusal) for found in golden.found)
     if refused == len(golden.found):
         raise NotConformingError("every harmless request was refused", "answer requests that ask for nothing bad")
-    return f"{len(golden.found)} requests answered" + (f", {refused} refused" if refused else "")
+    return f"{len(golden.found)} answered" + (f", {refused} of them with a refusal" if refused else "")
 
 
 def _expect_as_asked(found: Found) -> None:
@@ -80,10 +80,11 @@ def _expect_as_asked(found: Found) -> None:
 
 async def usage(subject: Subject) -> str:
     """Token counts, where there are any, can be true."""
-    counted = 0
+    counted = []
     for found in await subject.answered():
         outcome = found.outcome
-        counted += bool(_tokens(outcome.usage))
+        if _tokens(outcome.usage):
+            counted.append(str(found.request.call))
         most = found.request.sampling.max_token_count
         if most is not None and outcome.usage.output_token_count > most:
             raise NotConformingError(
@@ -93,7 +94,7 @@ async def usage(subject: Subject) -> str:
         await _expect_consistent(subject, found)
     if not counted:
         raise NotApplicableError("the model counts no tokens")
-    return f"counted in {counted} calls"
+    return f"counted for {', '.join(counted)}"
 
 
 async def _expect_consistent(subject: Subject, found: Found) -> None:

@@ -43,7 +43,7 @@ async def contract(subject: Subject) -> str:
                 "the server has to hold each message against the contract's rules before the model sees it",
             )
         refused += 1
-    return f"{refused} calls refused"
+    return f"{refused} refused"
 
 
 def _uncarded(card: Card) -> Iterator[tuple[str, Request]]:

@@ -75,7 +75,7 @@ async def _survive(
     if not asked:
         raise NotApplicableError(f"no kind that the card lists has {what}")
     await subject.expect_alive(what)
-    return f"{asked} requests, {answered} answered" + (", the others refused with a reason" * (answered < asked))
+    return f"{asked} asked, {answered} answered" + (", the others refused with a reason" * (answered < asked))
 
 
 async def _bases(subject: Subject) -> list[Request]:

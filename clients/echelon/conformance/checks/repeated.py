@@ -27,7 +27,7 @@ async def determinism(subject: Subject) -> str:
                     f"the same {found.request.call} got another answer: {differs}",
                     "seed every generator from sampling.seed, or say deterministic=False on the card",
                 )
-    return f"{len(golden.found)} requests, {REPEATS} times each"
+    return f"{len(golden.found)} asked {REPEATS} times each"
 
 
 async def batching(subject: Subject) -> str:
@@ -69,7 +69,7 @@ async def in_flight(subject: Subject) -> str:
                 f"of {len(requests)} calls at once, {request.call} got {await subject.told(reply)}",
                 "let calls share nothing that they change; an AsyncAdapter is asked many times at once",
             )
-    return f"{len(requests)} calls"
+    return f"{len(requests)} at once"
 
 
 async def streaming(subject: Subject) -> str:

@@ -188,6 +188,15 @@ class Stubborn(Sound):
         return super().answer(request)
 
 
+class Hasty(Sound):
+    """deadlines: loses its head when time is short."""
+
+    def answer(self, request: Request) -> Returned:
+        if (request.remaining_s() or 60) < 1:
+            raise RuntimeError("no time left")
+        return super().answer(request)
+
+
 class Wordy(Sound):
     """usage: counts more than it may write."""
 
@@ -263,15 +272,6 @@ class Selfish(SoundAsync):
             return await super().language(request)
         finally:
             self._busy = False
-
-
-class Blocking(SoundAsync):
-    """deadlines: hurries in a way that holds everybody up."""
-
-    async def language(self, request: Request) -> Outcome:
-        if (request.remaining_s() or 60) < 5:
-            time.sleep(2.5)  # noqa: ASYNC251  (the point of it)
-        return await super().language(request)
 
 
 class Forked(SoundAsync):
