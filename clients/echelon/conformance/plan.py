@@ -22,7 +22,8 @@ class Conformance:
 
     target: str
     settings: Mapping[str, Any] | Path | None = None
-    """Of the adapter, or a YAML file with them; of a served model, none."""
+    """Of the adapter, or a YAML file with them; of a served model, none. Paths count from the current folder, those in
+    a file from the file's."""
     requests: tuple[Request, ...] = ()
     """Requests that the model answers, for one that answers none of those that the kit makes up."""
     tolerance: float = 0.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from echelon.adapters.errors import EchelonError
 from echelon.conformance.plan import Conformance
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ class Checks(pytest.Collector):
         """A test for each check."""
         from echelon.conformance.extras import expect_installed
 
-        expect_installed(self.conformance)
+        try:
+            expect_installed(self.conformance)
+        except EchelonError as error:
+            raise self.CollectError(str(error)) from error
         from echelon.conformance.kit import CHECKS
 
         for check in CHECKS:
@@ -43,7 +47,10 @@ class Checks(pytest.Collector):
         """Serve it, before the first test."""
         from echelon.conformance.kit import Kit
 
-        self.kit = Kit(self.conformance).__enter__()
+        try:
+            self.kit = Kit(self.conformance).__enter__()
+        except EchelonError as error:
+            pytest.fail(str(error), pytrace=False)
 
     def teardown(self) -> None:
         """Stop it, after the last."""

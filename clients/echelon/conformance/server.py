@@ -42,7 +42,7 @@ class AdapterServer:
         self._log = Path(self._folder.name) / "server.log"
         self._config = Path(self._folder.name) / "server.yaml"
         # JSON is YAML.
-        self._config.write_text(json.dumps(_config(conformance)), encoding="utf-8")
+        self._config.write_text(json.dumps(_config(conformance), default=str), encoding="utf-8")
         self._process: Process | None = None
         self._starts = 0
         self.address = ""
