@@ -12,27 +12,30 @@ GROUP = "echelon.commands"
 
 
 class Commands(click.Group):
-    """Commands by entry point; a broken one says so when it is called and stops no other."""
+    """Commands by entry point; a broken one says so when it is called and stops no other.
+
+    `group.name` is a command of the group `group`, which another part of Echelon may bring.
+    """
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Every declared command, by name."""
-        return sorted(self._points())
+        return sorted(self._points(""))
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The command called `name`; None where there is none."""
-        points = self._points().get(name)
+        points = self._points("").get(name)
         if points is None:
             return None
-        if len(points) > 1:
-            from echelon.adapters.registry import owners
-
-            return _broken(name, f"declared more than once, by {owners(points)}; uninstall all but one")
-        return _load(name, points[0])
+        command = _only(name, points)
+        if isinstance(command, click.Group):
+            for below, its_points in self._points(f"{name}.").items():
+                command.add_command(_only(below, its_points), below)
+        return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands with one line each; ours are known without loading anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _SUMMARIES.get(name, "from another package")) for name in self._points()])
+            formatter.write_dl([(name, _SUMMARIES.get(name, "from another package")) for name in self._points("")])
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -43,17 +46,20 @@ class Commands(click.Group):
         except click.UsageError as error:
             from echelon.adapters.settings import nearest
 
-            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self._points())}", context) from error
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self._points(''))}", context) from error
 
-    def _points(self) -> dict[str, list[EntryPoint]]:
+    def _points(self, prefix: str) -> dict[str, list[EntryPoint]]:
+        """The entry points below `prefix`, "" or "group.", by the rest of their names."""
         found: dict[str, list[EntryPoint]] = {}
         for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-            found.setdefault(point.name, []).append(point)
+            name = point.name.removeprefix(prefix)
+            if point.name.startswith(prefix) and "." not in name:
+                found.setdefault(name, []).append(point)
         return found
 
 
 _SUMMARIES = {
-    "adapters": "List the installed adapters, or show one.",
+    "adapters": "List, show, begin and check adapters.",
     "compare": "Compare two runs of one suite, sample by sample.",
     "demo": "Serve the built-in models, evaluate them and print their levels.",
     "export": "Write a run in General-Bench's own forms.",
@@ -70,9 +76,19 @@ _SUMMARIES = {
 }
 
 
+def _only(name: str, points: list[EntryPoint]) -> click.Command:
+    if len(points) == 1:
+        return _load(name, points[0])
+    from echelon.adapters.registry import owners
+
+    return _broken(name, f"declared more than once, by {owners(points)}; uninstall all but one")
+
+
 def _load(name: str, point: EntryPoint) -> click.Command:
     try:
         loaded: Any = point.load()
+    except ModuleNotFoundError as error:
+        return _broken(name, _missing(error) or f"{point.value} failed to import: {error}")
     # Another package's code runs here.
     except Exception as error:  # noqa: BLE001  (see above)
         return _broken(name, f"{point.value} failed to import: {error}")
@@ -106,11 +122,17 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        told = _missing(error)
+        if not told:
             raise
-        click.echo(f"error: {error.name} is not installed; get it with: pip install 'echelon[{extra}]'", err=True)
+        click.echo(f"error: {told}", err=True)
         sys.exit(1)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Which extra brings the module that is not there; empty for a module of somebody else's."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    return f"{error.name} is not installed; get it with: pip install 'echelon[{extra}]'" if extra else ""
 
 
 _EXTRAS = {

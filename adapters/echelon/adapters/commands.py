@@ -1,10 +1,11 @@
-"""`echelon adapters`: what is installed, and what each adapter can be told."""
+"""`echelon adapters`: what is installed, what each adapter can be told, and how one begins."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 @click.group()
 def adapters() -> None:
-    """List the installed adapters, or show one."""
+    """List, show, begin and check adapters."""
 
 
 @adapters.command("list")
@@ -54,6 +55,29 @@ def show(name: str, trust: bool, as_json: bool) -> None:
         _echo_inside(inside)
     else:
         click.echo("\nIts calls and settings are shown with --trust, which imports its code.")
+
+
+@adapters.command()
+@click.argument("name")
+@click.option(
+    "--call",
+    "calls",
+    multiple=True,
+    type=click.Choice(["comprehend", "generate", "language"]),
+    help="A call that the model answers; repeat for more.  [default: comprehend]",
+)
+@click.option("--async", "asynchronous", is_flag=True, help="For models that batch by themselves, and remote ones.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to write; default: a folder NAME, here.")
+def new(name: str, calls: tuple[str, ...], asynchronous: bool, folder: Path | None) -> None:
+    """Write a package with an adapter called NAME, which passes every check as it is."""
+    from echelon.adapters.calls import Call
+    from echelon.adapters.scaffold.package import write_package
+
+    chosen = [Call(call) for call in calls] or [Call.COMPREHEND]
+    where = folder or Path(name)
+    for path in write_package(name, where, chosen, asynchronous=asynchronous):
+        click.echo(f"wrote {path}")
+    click.echo(f"\nnext: pip install -e '{where}[dev]'\n      echelon adapters check {name}")
 
 
 def _state(problem: str) -> str:

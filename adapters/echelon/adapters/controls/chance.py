@@ -41,6 +41,8 @@ FRAMES = 8
 RATE_HZ = 8000
 POINTS = 256
 """Sizes of what is made where the request shows none."""
+CLASSES = 256
+"""What the values of a mask can tell apart."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,8 @@ def _mesh(request: Request, dice: np.random.Generator) -> Part:
 
 
 def _mask(request: Request, dice: np.random.Generator) -> Part:
-    values = _bytes(dice, _pixels(request)[:2], max(2, min(256, len(request.labels))))
-    return Mask.from_array(values, labels=request.labels)
+    labels = request.labels[:CLASSES]
+    return Mask.from_array(_bytes(dice, _pixels(request)[:2], max(2, len(labels))), labels=labels)
 
 
 def _boxes(request: Request, dice: np.random.Generator) -> Part:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from echelon.clients.commands import connection, connection_options
+from echelon.connection import connection, connection_options
 from echelon.scorer.commands.options import (
     INTERRUPTED,
     exit_code,

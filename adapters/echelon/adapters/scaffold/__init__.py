@@ -1,0 +1,1 @@
+"""The beginning of a vendor's package: what `echelon adapters new` writes."""

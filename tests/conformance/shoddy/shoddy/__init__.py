@@ -1,0 +1,1 @@
+"""A vendor's models, each with one fault."""

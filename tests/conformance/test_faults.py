@@ -1,0 +1,156 @@
+"""Each check finds its own fault, and no other check takes it for its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from echelon.conformance import Conformance
+from echelon.conformance.findings import Finding, State
+from echelon.conformance.kit import CHECKS, Kit
+from echelon.v1 import content_pb2
+from echelon.v1 import model_service_pb2 as pb
+
+FAULTS = {
+    "shoddy-card": ("card", "weights_digest is 'md5:4711'; write sha256:"),
+    "shoddy-golden": (
+        "golden",
+        "comprehend: nothing that takes image is answered (CAPABILITY_UNSUPPORTED: images",
+    ),
+    "shoddy-empty": ("empty", "nothing at all got ADAPTER_EXCEPTION: IndexError: tuple index out of range (in answer"),
+    "shoddy-large": ("large", "a large text got ADAPTER_EXCEPTION: RuntimeError: index 100000 is out of bounds"),
+    "shoddy-broken": ("broken", "an image of random bytes got ADAPTER_EXCEPTION: ValueError: bad magic number"),
+    # In the server's process, or in one of its own.
+    "shoddy-crash": ("broken", r"process (that serves the model is gone \(exit|exited with) code 139"),
+    "shoddy-numbers": ("numbers", "a tensor of NaN got ADAPTER_EXCEPTION: ValueError: cannot convert float NaN"),
+    "shoddy-unicode": ("unicode", "got ADAPTER_EXCEPTION: UnicodeEncodeError: 'ascii' codec can't encode"),
+    "shoddy-labels": ("labels", "the same label twice got ADAPTER_EXCEPTION: AssertionError (in answer, models.py"),
+    "shoddy-determinism": ("determinism", '"value": "You said'),
+    "shoddy-batching": ("batching", "among 24 calls got another answer than alone"),
+    "shoddy-in-flight": ("in-flight", "ADAPTER_EXCEPTION: RuntimeError: the connection is in use"),
+    "shoddy-streaming": ("streaming", "the stream gives another answer than the call"),
+    "shoddy-cancellation": ("cancellation", "after a long comprehend was cancelled, the model was not free"),
+    "shoddy-deadlines": ("deadlines", "with a budget of 0.5 s got ADAPTER_EXCEPTION: RuntimeError: no time left"),
+    "shoddy-usage": ("usage", "was allowed 64 tokens and counts 10000 written"),
+    "shoddy-refusals": ("refusals", "a delicate request to comprehend got BACKEND_UNAVAILABLE: content policy"),
+    "shoddy-memory": ("memory", "the process grows: "),
+    "shoddy-drain": ("drain", "the process ended with exit code 3"),
+}
+"""The adapter with the fault, the check that finds it, and what it says."""
+
+
+def check_all(conformance: Conformance) -> dict[str, Finding]:
+    with Kit(conformance) as kit:
+        return {check.id: kit.run(check) for check in CHECKS}
+
+
+def failed(findings: dict[str, Finding]) -> dict[str, str]:
+    return {name: finding.said for name, finding in findings.items() if finding.state is State.FAILED}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("adapter", FAULTS)
+def test_a_fault_fails_its_own_check_and_no_other(shoddy: None, adapter: str) -> None:
+    check, said = FAULTS[adapter]
+    findings = check_all(Conformance(adapter))
+    assert list(failed(findings)) == [check]
+    assert said in findings[check].said or re.search(said, findings[check].said)
+    assert findings[check].fix
+
+
+def test_every_check_has_a_fault_that_it_finds() -> None:
+    # What only a server can do wrong is tried on one, below.
+    assert {check for check, _ in FAULTS.values()} | {"contract"} == {check.id for check in CHECKS}
+
+
+@pytest.mark.timeout(300)
+def test_a_sound_adapter_passes_with_its_settings(shoddy: None) -> None:
+    findings = check_all(Conformance("sound", settings={"greeting": "Heard: "}))
+    assert failed(findings) == {}
+    skipped = {name: finding.said for name, finding in findings.items() if finding.state is State.SKIPPED}
+    assert skipped == {
+        "broken": "no kind that the card lists has broken media",
+        "numbers": "no kind that the card lists has odd numbers",
+        "streaming": "the card does not list generate",
+    }
+
+
+async def any_model(request: Any, context: Any) -> pb.GetModelResponse:
+    support = pb.CallSupport(
+        call=pb.CALL_KIND_LANGUAGE, input_kinds=[content_pb2.KIND_TEXT], output_kinds=[content_pb2.KIND_TEXT]
+    )
+    card = pb.Card(name=request.name, version="1", calls=[support], deterministic=True)
+    return pb.GetModelResponse(model=pb.Model(card=card, state=pb.MODEL_STATE_READY))
+
+
+async def fine(request: Any, context: Any) -> pb.LanguageResponse:
+    part = content_pb2.Part(text=content_pb2.Text(value="fine"))
+    return pb.LanguageResponse(outcome=pb.Outcome(answer=pb.Answer(parts=[part])))
+
+
+REQUESTS: dict[str, Any] = {"GetModel": pb.GetModelRequest, "Language": pb.LanguageRequest}
+
+
+async def late(request: Any, context: Any) -> pb.LanguageResponse:
+    if request.call.HasField("budget"):
+        await asyncio.sleep(2.5)
+    return await fine(request, context)
+
+
+@contextmanager
+def serving(**methods: Any) -> Iterator[str]:
+    """The address of a server that has these for methods; it runs on a loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start() -> tuple[Any, int]:
+        server = grpc.aio.server()
+        handlers: dict[str, Any] = {
+            name: grpc.unary_unary_rpc_method_handler(
+                answer, REQUESTS[name].FromString, lambda response: response.SerializeToString()
+            )
+            for name, answer in methods.items()
+        }
+        service = "echelon.v1.ModelService"
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        await servicer.set("any", health_pb2.HealthCheckResponse.SERVING)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        return server, port
+
+    server, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(None), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_a_server_that_lets_everything_through_fails_the_contract_alone() -> None:
+    with serving(GetModel=any_model, Language=fine) as address:
+        findings = check_all(Conformance(f"{address}/any"))
+    assert list(failed(findings)) == ["contract"]
+    assert "which is not on the card, got an answer, not CAPABILITY_UNSUPPORTED" in findings["contract"].said
+    ours = {"memory", "drain"}
+    assert {findings[name].said for name in ours} == {"only for adapters that the kit serves by itself"}
+
+
+def test_a_server_that_pays_no_heed_to_budgets_fails_the_deadlines() -> None:
+    (deadlines,) = (check for check in CHECKS if check.id == "deadlines")
+    with serving(GetModel=any_model, Language=late) as address, Kit(Conformance(f"{address}/any")) as kit:
+        finding = kit.run(deadlines)
+    assert finding.state is State.FAILED
+    assert re.search(r"language with a budget of 0.5 s took [2-9].\d s longer", finding.said)
