@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,9 +47,9 @@ FAULTS = {
 """The adapter with the fault, the check that finds it, and what it says."""
 
 
-def check_all(conformance: Conformance) -> dict[str, Finding]:
+def check_all(conformance: Conformance, *, skip: Collection[str] = ()) -> dict[str, Finding]:
     with Kit(conformance) as kit:
-        return {check.id: kit.run(check) for check in CHECKS}
+        return {check.id: kit.run(check) for check in CHECKS if check.id not in skip}
 
 
 def failed(findings: dict[str, Finding]) -> dict[str, str]:
@@ -60,7 +60,10 @@ def failed(findings: dict[str, Finding]) -> dict[str, str]:
 @pytest.mark.parametrize("adapter", FAULTS)
 def test_a_fault_fails_its_own_check_and_no_other(shoddy: None, adapter: str) -> None:
     check, said = FAULTS[adapter]
-    findings = check_all(Conformance(adapter))
+    # A process of its own would keep the server's end clean.
+    isolation: Any = "inproc" if check == "drain" else None
+    # Six seconds each; what does not leak is tried on the sound adapter.
+    findings = check_all(Conformance(adapter, isolation=isolation), skip={"memory"} - {check})
     assert list(failed(findings)) == [check]
     assert said in findings[check].said or re.search(said, findings[check].said)
     assert findings[check].fix

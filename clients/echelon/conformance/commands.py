@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,11 @@ _writable = click.Path(path_type=Path, dir_okay=False, writable=True)
     show_default=True,
     help="Seconds for one call.",
 )
+@click.option(
+    "--isolation",
+    type=click.Choice(["inproc", "subprocess"]),
+    help="Where the adapter runs; default: where a server would put it.",
+)
 @click.option("--only", multiple=True, metavar="CHECK", help="Only this check; repeat for more.")
 @click.option("--skip", multiple=True, metavar="CHECK", help="All but this check; repeat for more.")
 @click.option("--junit", "junit_file", type=_writable, help="Where to write a JUnit report.")
@@ -49,6 +55,7 @@ def check(
     requests_file: Path | None,
     tolerance: float,
     timeout_s: float,
+    isolation: Literal[inproc, subprocess] | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],
     junit_file: Path | None,
@@ -65,14 +72,14 @@ def check(
     from echelon.conformance.given import read_requests
     from echelon.conformance.plan import Conformance
 
-    plan = Conformance(target, settings, tolerance=tolerance, timeout_s=timeout_s)
-    if plan.is_served and settings is not None:
-        raise click.UsageError("--settings are an adapter's; a model on a server has its own")
+    plan = Conformance(target, settings, tolerance=tolerance, timeout_s=timeout_s, isolation=isolation)
+    if plan.is_served and (settings is not None or isolation is not None):
+        raise click.UsageError("--settings and --isolation are an adapter's; a model on a server has its own")
     try:
         expect_installed(plan)
         requests = read_requests(requests_file) if requests_file is not None else ()
         options = connection(**tls) if plan.is_served else None
-        plan = Conformance(target, settings, requests, tolerance, timeout_s, options)
+        plan = replace(plan, requests=requests, options=options)
         sys.exit(_carry_out(plan, only, skip, junit_file, json_file))
     except EchelonError as error:
         click.echo(f"error: {error}", err=True)

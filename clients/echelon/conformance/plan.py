@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,8 @@ class Conformance:
     """How far numbers may be apart, relative to their size, where calls run together; 0 wants the same bits."""
     timeout_s: float = 60.0
     """For one call."""
+    isolation: Literal["inproc", "subprocess"] | None = None
+    """Where an adapter runs; left out, where a server would put it."""
     options: Options | None = None
     """How to connect to a served model; a call is never tried again, whatever they say."""
 

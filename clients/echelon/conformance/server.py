@@ -63,7 +63,7 @@ class AdapterServer:
         self._starts += 1
         said = Path(self._folder.name) / f"said-{self._starts}"
         with said.open("wb") as out, self._log.open("ab") as log:
-            command = (sys.executable, "-m", "echelon.cli", "serve", "--config", str(self._config), *_trust())
+            command = (sys.executable, "-m", "echelon.cli", "serve", "--config", str(self._config))
             self._process = await create_subprocess_exec(*command, stdout=out, stderr=log)
         self.address = await self._ready(said)
         return self
@@ -142,19 +142,10 @@ def _config(conformance: Conformance) -> dict[str, Any]:
         model["settings_file"] = str(settings.absolute())
     elif settings is not None:
         model |= {"settings": dict(settings), "folder": str(Path.cwd())}
+    if conformance.isolation is not None:
+        model["isolation"] = conformance.isolation
     limits = {"remembered_calls": _REMEMBERED_CALLS}
     return {"listener": {"listen": "127.0.0.1:0", "drain_s": DRAIN_S, "limits": limits}, "models": [model]}
-
-
-def _trust() -> tuple[str, ...]:
-    """Lets this very adapter run, on servers that run a third party's only where they are told to trust everybody.
-
-    The process is made for nothing else. Servers that keep adapters in processes of their own want no word of it.
-    """
-    from echelon.server.commands import serve
-
-    said = {option.name: option.to_info_dict() for option in serve.params}
-    return ("--trust",) if said.get("trust", {}).get("is_flag") else ()
 
 
 def _last_words(trace: str) -> str:
