@@ -102,7 +102,7 @@ def test_a_model_on_a_server_is_checked_over_its_address(shoddy: None, processes
         (("shoddy-unloaded",), "the adapter did not load: no weights in /models"),
         (("127.0.0.1:9/null",), "error: "),
         (("null", "--only", "gold"), "there is no check 'gold' (did you mean 'golden'?)"),
-        (("127.0.0.1:9/null", "--settings", __file__), "--settings are an adapter's"),
+        (("127.0.0.1:9/null", "--settings", __file__), "--settings and --isolation are an adapter's"),
         (("null", "--requests", __file__), "line 1: not JSON"),
         (("null", "--tolerance", "-1"), "Invalid value for '--tolerance'"),
         (("null", "--settings", "nowhere.yaml"), "does not exist"),

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -55,7 +55,7 @@ def check(
     requests_file: Path | None,
     tolerance: float,
     timeout_s: float,
-    isolation: Literal[inproc, subprocess] | None,
+    isolation: Literal["inproc", "subprocess"] | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],
     junit_file: Path | None,
