@@ -57,11 +57,11 @@ class Choosing:
         config.max_new_tokens = most
         return config
 
-    def chance(self, request: Request) -> Chance | None:
-        """What is random in the answer to `request`; None is nothing."""
+    def chance(self, request: Request, *, temperature: float | None = None) -> Chance | None:
+        """What is random in the answer to `request`, at that temperature or the one it asks for; None is nothing."""
         asked, said, own = request.sampling, self._settings.generation, self._own
         samples = bool(own.do_sample)
-        temperature = _first(asked.temperature, said.temperature, (own.temperature or 1.0) if samples else 0.0)
+        temperature = _first(temperature, asked.temperature, said.temperature, (own.temperature or 1.0) if samples else 0.0)
         if not temperature:
             return None
         return Chance(

@@ -56,6 +56,8 @@ class Detection:
 class Drawing:
     """How images are drawn from text."""
 
+    temperature: float = 1.0
+    """Whatever the request says: at 0, which evaluations ask for, images come out flat."""
     guidance: float = 5.0
     """How much further the prompt pulls than no prompt; above 1."""
     aspect: str = "1:1"
@@ -64,8 +66,8 @@ class Drawing:
     """Of one image, where the model can choose."""
 
     def __post_init__(self) -> None:
-        if self.guidance <= 1:
-            raise ValueError("'guidance' must be above 1")
+        if self.guidance <= 1 or self.temperature <= 0:
+            raise ValueError("'guidance' must be above 1, and 'temperature' above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,10 +110,18 @@ class Writer:
         """Whether prompt and processor take a request with such a part; they alone really know."""
         if kind is Kind.BOXES and self._settings.coordinates is None:
             return False
+        # Some take text only beside what they were made for.
+        beside = (Kind.IMAGE, Kind.AUDIO) if call is Call.COMPREHEND else ()
+        return any(
+            self._reads(Request(call, "Answer.", parts))
+            for parts in (MADE_UP[kind](), *(MADE_UP[medium]() + MADE_UP[kind]() for medium in beside))
+        )
+
+    def _reads(self, request: Request) -> bool:
         try:
-            self._reader.read(Request(call, "Answer.", MADE_UP[kind]()))
+            self._reader.read(request)
         except InvalidInputError as error:
-            log.info("%s takes no %s: %s", self._checkpoint.architecture, kind, error)
+            log.info("%s does not take %s: %s", self._checkpoint.architecture, request, error)
             return False
         return True
 
