@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from echelon.adapters.transformers import Transformers, TransformersSettings
 
@@ -182,7 +182,7 @@ VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "n
 
 def janus(folder: Path) -> None:
     named = {"image_token": "<image_placeholder>", "boi_token": "<begin_of_image>", "eoi_token": "<end_of_image>"}
-    tokenizer = bytewise(*named.values(), extra_special_tokens=named)
+    tokenizer = bytewise(extra_special_tokens=named)
     config = transformers.JanusConfig(
         text_config=text_config(tokenizer).to_dict(),
         vision_config={**VISION, "num_image_tokens": 16, "projection_dim": 32, "mlp_ratio": 2.0},
@@ -191,7 +191,6 @@ def janus(folder: Path) -> None:
         image_token_id=tokenizer.convert_tokens_to_ids("<image_placeholder>"),
     )  # fmt: skip
     model = transformers.JanusForConditionalGeneration(config)
-    model.generation_config.generation_kwargs = {"boi_token_id": tokenizer.convert_tokens_to_ids("<begin_of_image>")}
     images = transformers.JanusImageProcessor(size={"height": 32, "width": 32}, min_size=8)
     save(folder, model, transformers.JanusProcessor(images, tokenizer, CHAT.replace("<PLACEHOLDER>", "<image_placeholder>"), num_image_tokens=16))
 
@@ -200,7 +199,8 @@ def emu3(folder: Path) -> None:
     named = {"image_token": "<image>", "boi_token": "<|image start|>", "eoi_token": "<|image end|>",
              "image_wrapper_token": "<|image token|>", "eof_token": "<|extra_201|>"}  # fmt: skip
     visual = [f"<|visual token {place:06d}|>" for place in range(24)]
-    tokenizer = bytewise(*named.values(), "<|extra_200|>", *visual, extra_special_tokens=named)
+    tokenizer = bytewise(extra_special_tokens=named)
+    tokenizer.add_tokens(["<|extra_200|>", *visual], special_tokens=True)
     vocabulary = {token: tokenizer.convert_tokens_to_ids(token) for token in ("<image>", "<|extra_200|>", *visual)}
     config = transformers.Emu3Config(
         text_config=text_config(tokenizer, transformers.Emu3TextConfig).to_dict(),
@@ -233,15 +233,17 @@ def grounding_dino(folder: Path) -> None:
         vocab_size=1040, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48
     )
     config = transformers.GroundingDinoConfig(
-        backbone_config=backbone, text_config=text, d_model=32, encoder_layers=1, decoder_layers=1,
+        backbone_config=backbone, text_config=text, d_model=32, encoder_layers=1, decoder_layers=2,
         encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=48, num_queries=12,
     )  # fmt: skip
-    images = transformers.GroundingDinoImageProcessorPil(size={"shortest_edge": 64, "longest_edge": 96})
+    images = transformers.GroundingDinoImageProcessorPil(size={"shortest_edge": 96, "longest_edge": 128})
     save(folder, transformers.GroundingDinoForObjectDetection(config), transformers.GroundingDinoProcessor(images, tokenizer))
 
 
 def clip_parts() -> tuple[Any, dict[str, Any]]:
     tokenizer = bytewise(model_max_length=24)
+    ends = [(token, tokenizer.convert_tokens_to_ids(token)) for token in ("<bos>", "<|im_end|>")]
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing("<bos> $A <|im_end|>", None, ends)
     text = {"vocab_size": len(tokenizer), "max_position_embeddings": 24, "hidden_size": 32, "intermediate_size": 48,
             "num_hidden_layers": 2, "num_attention_heads": 4, "eos_token_id": tokenizer.eos_token_id,
             "bos_token_id": tokenizer.bos_token_id, "pad_token_id": tokenizer.pad_token_id}  # fmt: skip

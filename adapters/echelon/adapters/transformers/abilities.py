@@ -42,12 +42,12 @@ def _glances() -> Mapping[str, type[Glance]]:
     """By architecture."""
     from transformers.models.auto import modeling_auto
 
-    detectors = modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES.values()
     matchers = modeling_auto.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES.values()
     return {
-        **dict.fromkeys(detectors, Detector),
-        **dict.fromkeys((name for name in matchers if not name.startswith("Blip")), Matcher),
+        **{name: Matcher for name in matchers if not name.startswith("Blip")},
         "CLIPSegForImageSegmentation": Segmenter,
+        "GroundingDinoForObjectDetection": Detector,
+        "MMGroundingDinoForObjectDetection": Detector,
     }
 
 

@@ -49,7 +49,8 @@ class JanusBrush:
         model = self._checkpoint.model
         config.guidance_scale = 1  # its own comes after what we add, and has to come before
         config.max_length = tensors["input_ids"].shape[1] + rows[0].most
-        config.generation_kwargs = self._checkpoint.generation.generation_kwargs
+        start = self._checkpoint.tokenizer.convert_tokens_to_ids(self._checkpoint.processor.image_start_token)
+        config.generation_kwargs = {"boi_token_id": start}
         try:
             with torch.inference_mode():
                 tokens = model.generate(
@@ -104,7 +105,7 @@ class Emu3Brush:
             pixels = self._checkpoint.model.decode_image_tokens(
                 image_tokens=torch.nn.functional.pad(tokens, (0, 3)), height=height, width=width
             )
-        return _pictures(self._checkpoint, pixels)
+        return _pictures(self._checkpoint, pixels.movedim(-3, -1))
 
     def _allowed(self, rows: Sequence[Row], width: int) -> Callable[[int, Any], list[int]]:
         vocabulary = self._checkpoint.model.vocabulary_mapping
@@ -148,7 +149,12 @@ def _size(tensors: Mapping[str, Any]) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _pictures(checkpoint: Checkpoint, pixels: Any) -> Sequence[Any]:
-    made = checkpoint.processor.postprocess(list(pixels.float().cpu()), return_tensors="PIL.Image.Image")
-    pictures: Sequence[Any] = made["pixel_values"]
-    return pictures
+def _pictures(checkpoint: Checkpoint, pixels: Any) -> list[Any]:
+    """Images of Pillow's, from normalized pixels of (batch, height, width, 3)."""
+    import numpy as np
+    from PIL import Image
+
+    # The processors' own way back differs from one backend to the other, and fails in one.
+    processor = checkpoint.processor.image_processor
+    values = pixels.float().cpu().numpy() * np.array(processor.image_std) + np.array(processor.image_mean)
+    return [Image.fromarray(item) for item in (values * 255).round().clip(0, 255).astype(np.uint8)]

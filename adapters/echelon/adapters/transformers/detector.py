@@ -2,55 +2,52 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.content import Box, Boxes, Kind, Part
 from echelon.adapters.transformers.glance import Glance, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+SEPARATOR = "."
+"""What stands after each phrase."""
 
 
 class Detector(Glance):
-    """Gives boxes in pixels, best first, labelled with the phrase that each was found for."""
+    """Gives boxes in pixels, best first, each labelled with the phrase that it fits best."""
 
     gives = Kind.BOXES
 
     def read(self, image: Any, phrases: tuple[str, ...]) -> dict[str, Any]:
-        return dict(self._checkpoint.processor(images=[image], text=[list(phrases)], return_tensors="pt"))
+        text = " ".join(f"{phrase.replace(SEPARATOR, ' ').strip()}{SEPARATOR}" for phrase in phrases)
+        return dict(self._checkpoint.processor(images=[image], text=[text], return_tensors="pt"))
 
     def parts(self, outputs: Any, tensors: dict[str, Any], looks: Sequence[Look]) -> Sequence[Part]:
-        read = self._checkpoint.processor.post_process_grounded_object_detection
-        offered = {
-            "input_ids": tensors["input_ids"],
-            "threshold": self._settings.detection.threshold,
-            "text_threshold": self._settings.detection.text_threshold,
-            "target_sizes": [look.size for look in looks],
-            "text_labels": [list(look.phrases) for look in looks],
-        }
-        # Each family's reader takes what it has a use for.
-        taken = inspect.signature(read).parameters
-        found = read(outputs, **{name: value for name, value in offered.items() if name in taken})
-        return [_boxes(item, look) for item, look in zip(found, looks, strict=True)]
+        likely = outputs.logits.float().sigmoid()
+        return [
+            self._boxes(likely[place], outputs.pred_boxes[place].float(), tensors["input_ids"][place], look)
+            for place, look in enumerate(looks)
+        ]
 
+    def _boxes(self, likely: Any, centred: Any, tokens: Any, look: Look) -> Boxes:
+        """From a score for each box and token, and boxes as centre and size, from 0 to 1."""
+        import torch
 
-def _boxes(found: Any, look: Look) -> Boxes:
-    height, width = look.size
-    items = sorted(
-        zip(found["scores"].tolist(), found["boxes"].tolist(), found["text_labels"], strict=True),
-        key=lambda item: -item[0],
-    )
-    boxes = (
-        Box(max(x_min, 0.0), max(y_min, 0.0), min(x_max, width), min(y_max, height), label_of(label, look), score)
-        for score, (x_min, y_min, x_max, y_max), label in items
-    )
-    return Boxes(tuple(box for box in boxes if box.x_min < box.x_max and box.y_min < box.y_max))
+        by_phrase = torch.stack([likely[:, first:last].amax(1) for first, last in self._spans(tokens)], dim=1)
+        scores, phrases = by_phrase.max(1)
+        order = [place for place in scores.argsort(descending=True, stable=True).tolist()]
+        kept = [place for place in order if scores[place] > self._settings.detection_threshold]
+        corners = torch.cat([centred[:, :2] - centred[:, 2:] / 2, centred[:, :2] + centred[:, 2:] / 2], dim=1)
+        height, width = look.size
+        placed = (corners.clamp(0, 1) * torch.tensor([width, height] * 2, device=corners.device)).tolist()
+        boxes = (Box(*placed[place], look.phrases[phrases[place]], float(scores[place])) for place in kept)
+        return Boxes(tuple(box for box in boxes if box.x_min < box.x_max and box.y_min < box.y_max))
 
-
-def label_of(said: str, look: Look) -> str:
-    """The phrase that was looked for; some models say only the words of it that they saw."""
-    words = said.casefold().strip(" .")
-    known = [phrase for phrase in look.phrases if phrase.casefold() == words]
-    known += [phrase for phrase in look.phrases if words and words in phrase.casefold()]
-    return known[0] if known else said
+    def _spans(self, tokens: Any) -> Iterator[tuple[int, int]]:
+        """From where to where each phrase stands among the tokens."""
+        separator = self._checkpoint.tokenizer.convert_tokens_to_ids(SEPARATOR)
+        first = 1  # after the token that begins every text
+        for place in (tokens == separator).nonzero().flatten().tolist():
+            yield first, place
+            first = place + 1

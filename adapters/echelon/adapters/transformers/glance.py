@@ -58,7 +58,7 @@ class Glance(ABC):
         for group in grouped(looks, lambda pair: self._group(*pair)):
             parts = self._ceiling.run([look for _, look in group], self._run)
             for (place, look), part in zip(group, parts, strict=True):
-                returned[place] = Answer((part,), usage=Usage(look.read.token_count))
+                returned[place] = Answer((part,), usage=Usage(look.read.tensors["input_ids"].numel()))
         return [item for item in returned if not isinstance(item, Look)]
 
     def stream(self, request: Request) -> Iterator[str | Outcome] | None:

@@ -56,7 +56,9 @@ class Reader:
         """The input for one request; InvalidInputError where the model takes none like it."""
         prompt = self._prompts.write(request)
         given = self._tensors(prompt, options)
-        read = Input({name: values for name, values in given.items() if name != "labels"}, prompt.text)
+        # Some add labels to train with, and leave lists where the rest is tensors.
+        tensors = {name: _as_tensor(values) for name, values in given.items() if name != "labels"}
+        read = Input(tensors, prompt.text)
         context = self._checkpoint.context
         if context is not None and read.token_count >= context:
             raise InvalidInputError(
@@ -104,6 +106,12 @@ def collated(inputs: Sequence[Input], pad_token: int, *, on_the_left: bool) -> d
             values = [_padded(item, longest, fill, on_the_left) for item in values]
         batch[name] = torch.cat(values)
     return batch
+
+
+def _as_tensor(values: Any) -> Any:
+    import torch
+
+    return torch.tensor(values) if isinstance(values, list) else values
 
 
 def _padded(values: Any, length: int, fill: int, on_the_left: bool) -> Any:

@@ -45,14 +45,6 @@ class Generation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detection:
-    """From which score on a box counts, and a word of its phrase."""
-
-    threshold: float = 0.25
-    text_threshold: float = 0.25
-
-
-@dataclass(frozen=True, kw_only=True)
 class Drawing:
     """How images are drawn from text."""
 
@@ -98,8 +90,10 @@ class TransformersSettings:
     video_frames: int = 8
     cut_audio: bool = False
     """Whether the end of a sound that is too long may be left out."""
-    detection: Detection = Detection()
+    detection_threshold: float = 0.25
+    """From which score on a box counts."""
     mask_threshold: float = 0.5
+    """From which likelihood on a pixel counts."""
     match_text: str = "a photo of {label}"
     drawing: Drawing = Drawing()
 
