@@ -13,15 +13,18 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from echelon.adapters.transformers import Transformers, TransformersSettings
 
+# Networks this small gain nothing from a second thread, and wait for it on a busy machine.
+torch.set_num_threads(1)
+transformers.utils.logging.disable_progress_bar()
+
 CHAT = (
-    "{%- for message in messages -%}<|im_start|>{{ message.role }}\n"
-    "{%- if message.content is string -%}{{ message.content }}{%- else -%}"
-    "{%- for piece in message.content -%}"
-    "{%- if piece.type == 'text' -%}{{ piece.text }}{%- else -%}<PLACEHOLDER>{%- endif -%}"
-    "{%- endfor -%}{%- endif -%}<|im_end|>\n{%- endfor -%}"
-    "{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% if message.content is string %}{{ message.content }}{% else %}"
+    "{% for piece in message.content %}"
+    "{% if piece.type == 'text' %}{{ piece.text }}{% else %}<PLACEHOLDER>{% endif %}"
+    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-SPECIAL = ["<pad>", "<bos>", "<|im_start|>", "<|im_end|>"]
 
 
 def bytewise(*more: str, **named: Any) -> Any:
@@ -113,7 +116,12 @@ def qwen2_5_vl(folder: Path) -> None:
 
 
 def internvl(folder: Path) -> None:
-    named = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>", "video_token": "<video>"}
+    named = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    }
     tokenizer = bytewise(*named.values(), "<ref>", "</ref>", "<box>", "</box>", extra_special_tokens=named)
     tokenizer.chat_template = CHAT.replace("<PLACEHOLDER>", "<IMG_CONTEXT>\n")
     config = transformers.InternVLConfig(
@@ -173,7 +181,11 @@ def qwen2_audio(folder: Path) -> None:
         text_config={**text_config(tokenizer, transformers.Qwen2Config).to_dict(), "model_type": "qwen2"},
         audio_token_index=tokenizer.convert_tokens_to_ids("<|AUDIO|>"),
     )  # fmt: skip
-    save(folder, transformers.Qwen2AudioForConditionalGeneration(config), transformers.Qwen2AudioProcessor(features, tokenizer))
+    save(
+        folder,
+        transformers.Qwen2AudioForConditionalGeneration(config),
+        transformers.Qwen2AudioProcessor(features, tokenizer),
+    )
 
 
 VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 32,
@@ -192,7 +204,13 @@ def janus(folder: Path) -> None:
     )  # fmt: skip
     model = transformers.JanusForConditionalGeneration(config)
     images = transformers.JanusImageProcessor(size={"height": 32, "width": 32}, min_size=8)
-    save(folder, model, transformers.JanusProcessor(images, tokenizer, CHAT.replace("<PLACEHOLDER>", "<image_placeholder>"), num_image_tokens=16))
+    save(
+        folder,
+        model,
+        transformers.JanusProcessor(
+            images, tokenizer, CHAT.replace("<PLACEHOLDER>", "<image_placeholder>"), num_image_tokens=16
+        ),
+    )
 
 
 def emu3(folder: Path) -> None:
@@ -210,7 +228,11 @@ def emu3(folder: Path) -> None:
     )  # fmt: skip
     images = transformers.Emu3ImageProcessor(min_pixels=32 * 32, max_pixels=32 * 32)
     template = CHAT.replace("<PLACEHOLDER>", "<image>")
-    save(folder, transformers.Emu3ForConditionalGeneration(config), transformers.Emu3Processor(images, tokenizer, template))
+    save(
+        folder,
+        transformers.Emu3ForConditionalGeneration(config),
+        transformers.Emu3Processor(images, tokenizer, template),
+    )
 
 
 def wordwise(kind: type[Any], folder: Path) -> Any:
@@ -237,7 +259,11 @@ def grounding_dino(folder: Path) -> None:
         encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=48, num_queries=12,
     )  # fmt: skip
     images = transformers.GroundingDinoImageProcessorPil(size={"shortest_edge": 96, "longest_edge": 128})
-    save(folder, transformers.GroundingDinoForObjectDetection(config), transformers.GroundingDinoProcessor(images, tokenizer))
+    save(
+        folder,
+        transformers.GroundingDinoForObjectDetection(config),
+        transformers.GroundingDinoProcessor(images, tokenizer),
+    )
 
 
 def clip_parts() -> tuple[Any, dict[str, Any]]:
@@ -253,7 +279,9 @@ def clip_parts() -> tuple[Any, dict[str, Any]]:
 def clip(folder: Path) -> None:
     tokenizer, config = clip_parts()
     images = transformers.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    save(folder, transformers.CLIPModel(transformers.CLIPConfig(**config)), transformers.CLIPProcessor(images, tokenizer))
+    save(
+        folder, transformers.CLIPModel(transformers.CLIPConfig(**config)), transformers.CLIPProcessor(images, tokenizer)
+    )
 
 
 def clipseg(folder: Path) -> None:
@@ -295,7 +323,7 @@ def opened(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., Transfor
 
     def open_(name: str, **settings: Any) -> Transformers:
         adapters.append(Transformers())
-        adapters[-1].open(TransformersSettings(folder=checkpoint(name), **settings))
+        adapters[-1].open(TransformersSettings(**{"folder": checkpoint(name), **settings}))
         return adapters[-1]
 
     yield open_

@@ -154,7 +154,7 @@ def _model_class(transformers: Any, config: Any, settings: TransformersSettings)
 def _processor(transformers: Any, config: Any, path: Path, options: dict[str, Any]) -> Any:
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
-    known = PROCESSOR_MAPPING[type(config)] if type(config) in PROCESSOR_MAPPING else None
+    known = PROCESSOR_MAPPING.get(type(config), None)
     if known is not None and "video_processor" in known.get_attributes():
         return _without_video(known).from_pretrained(path, **options)
     return transformers.AutoProcessor.from_pretrained(path, **options)

@@ -38,8 +38,8 @@ class Coordinates:
             raise ValueError("'scale' must be above 0")
 
     def read(self, text: str, seen: tuple[int, int], size: tuple[int, int]) -> Boxes:
-        """The boxes that `text` names, in pixels of an image of `size`; sizes are (height, width), `seen` the model's."""
-        found = tuple(self._box(*numbers, label, seen, size) for numbers, label in self._found(text))
+        """The boxes that `text` names, in pixels of an image of `size`, `seen` by the model; both (height, width)."""
+        found = tuple(self._box(numbers, label, seen, size) for numbers, label in self._found(text))
         return Boxes(tuple(box for box in found if box.x_min < box.x_max and box.y_min < box.y_max))
 
     def write(self, boxes: Boxes, seen: tuple[int, int], size: tuple[int, int]) -> str:
@@ -60,9 +60,8 @@ class Coordinates:
             return 1024, 1024
         return (self.scale, self.scale) if self.scale is not None else seen
 
-    def _box(
-        self, a: float, b: float, c: float, d: float, label: str, seen: tuple[int, int], size: tuple[int, int]
-    ) -> Box:
+    def _box(self, numbers: tuple[float, ...], label: str, seen: tuple[int, int], size: tuple[int, int]) -> Box:
+        a, b, c, d = numbers
         x_min, y_min, x_max, y_max = (b, a, d, c) if self._is_y_first else (a, b, c, d)
         height, width = self._sides(seen)
         x = [min(max(value / width, 0), 1) * size[1] for value in (x_min, x_max)]

@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from echelon.adapters.transformers.checkpoint import Checkpoint
     from echelon.adapters.transformers.rows import Chance, Row
 
-def decode(
-    checkpoint: Checkpoint, tensors: dict[str, Any], rows: Sequence[Row], config: Any, **options: Any
-) -> None:
+
+def decode(checkpoint: Checkpoint, tensors: dict[str, Any], rows: Sequence[Row], config: Any, **options: Any) -> None:
     """Have the model continue every row of the batch until it ends."""
     import torch
 

@@ -36,13 +36,17 @@ class Detector(Glance):
 
         by_phrase = torch.stack([likely[:, first:last].amax(1) for first, last in self._spans(tokens)], dim=1)
         scores, phrases = by_phrase.max(1)
-        order = [place for place in scores.argsort(descending=True, stable=True).tolist()]
+        order = scores.argsort(descending=True, stable=True).tolist()
         kept = [place for place in order if scores[place] > self._settings.detection_threshold]
         corners = torch.cat([centred[:, :2] - centred[:, 2:] / 2, centred[:, :2] + centred[:, 2:] / 2], dim=1)
         height, width = look.size
         placed = (corners.clamp(0, 1) * torch.tensor([width, height] * 2, device=corners.device)).tolist()
-        boxes = (Box(*placed[place], look.phrases[phrases[place]], float(scores[place])) for place in kept)
-        return Boxes(tuple(box for box in boxes if box.x_min < box.x_max and box.y_min < box.y_max))
+        boxes = []
+        for place in kept:
+            x_min, y_min, x_max, y_max = placed[place]
+            if x_min < x_max and y_min < y_max:
+                boxes.append(Box(x_min, y_min, x_max, y_max, look.phrases[phrases[place]], float(scores[place])))
+        return Boxes(tuple(boxes))
 
     def _spans(self, tokens: Any) -> Iterator[tuple[int, int]]:
         """From where to where each phrase stands among the tokens."""

@@ -78,8 +78,10 @@ class Reader:
             return dict(self._checkpoint.processor(text=[prompt.text], return_tensors="pt", **media, **options))
         # Processors refuse what does not fit them with whatever class is at hand.
         except Exception as error:
-            log.info("the processor refused a request", exc_info=error)
-            kinds = " and ".join([*(["images"] if prompt.images else []), *(["sound"] if prompt.sounds else []), "text"])
+            log.debug("the processor refused a request", exc_info=error)
+            kinds = " and ".join(
+                [*(["images"] if prompt.images else []), *(["sound"] if prompt.sounds else []), "text"]
+            )
             raise InvalidInputError(f"the model's processor does not take a prompt of {kinds} like this one") from error
 
 

@@ -49,7 +49,7 @@ class Ear:
         if self.seconds is not None and lasts > self.seconds:
             if not self.cut:
                 raise InvalidInputError(
-                    f"the sound lasts {lasts:.1f} s and the model hears {self.seconds:g}; 'cut_audio' leaves the rest out"
+                    f"the sound lasts {lasts:.1f} s, the model hears {self.seconds:g}; 'cut_audio' leaves the rest out"
                 )
             samples = samples[: round(self.seconds * rate)]
         return resampled(samples.mean(axis=1), rate, self.rate_hz)
@@ -64,3 +64,11 @@ def resampled(samples: NDArray[np.floating], rate_hz: int, wanted_hz: int) -> ND
     count = max(1, round(len(samples) * wanted_hz / rate_hz))
     changed = np.fft.irfft(np.fft.rfft(samples), count) * (count / len(samples))
     return changed.astype(np.float32)
+
+
+def seen_size(image_processor: Any, grid: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width at which the model sees an image of `size`: what its grid of patches covers, if it has one."""
+    if grid is None:
+        return size
+    side = int(image_processor.patch_size)
+    return int(grid[0][1]) * side, int(grid[0][2]) * side

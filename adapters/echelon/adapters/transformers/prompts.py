@@ -64,9 +64,8 @@ class Prompts:
         prompt.text = self._rendered(messages)
         bos = self._tokenizer.bos_token
         # As the library does it: what a processor's template writes is completed, what a tokenizer's writes is not.
-        prompt.has_special_tokens = (
-            self._is_chat and not self._is_multimodal or bool(bos and prompt.text.startswith(bos))
-        )
+        is_whole = self._is_chat and not self._is_multimodal
+        prompt.has_special_tokens = is_whole or bool(bos and prompt.text.startswith(bos))
         return prompt
 
     def _rendered(self, messages: list[dict[str, Any]]) -> str:
@@ -139,10 +138,16 @@ class Prompts:
         if isinstance(part, Number):
             return f"{part.value:g} {part.unit}".rstrip()
         if isinstance(part, Boxes) and self._settings.coordinates is not None:
-            pixels = request.first(Image).array().shape
-            size = (pixels[0], pixels[1])
-            return self._settings.coordinates.write(part, size, size)
+            image = media.picture(request.first(Image))
+            size = (image.height, image.width)
+            return self._settings.coordinates.write(part, self._seen_size(image, size), size)
         raise InvalidInputError(f"the model takes no {part.kind}")
+
+    def _seen_size(self, image: Any, size: tuple[int, int]) -> tuple[int, int]:
+        if self._settings.coordinates is None or self._settings.coordinates.scale is not None:
+            return size
+        seen = self._processor.image_processor(images=[image], return_tensors="pt")
+        return media.seen_size(self._processor.image_processor, seen.get("image_grid_thw"), size)
 
     def _message(self, speaker: str, pieces: list[dict[str, Any]]) -> dict[str, Any]:
         merged = _merged(pieces)
@@ -153,10 +158,11 @@ class Prompts:
 
     def _control_tokens(self) -> tuple[str, ...]:
         """What only we may write into a prompt: placeholders, and the tokens that the template speaks with."""
-        placeholders = {getattr(self._processor, name, None) for name in PLACEHOLDERS}
-        spoken = {str(token) for token in self._tokenizer.get_added_vocab() if str(token) in self._template}
-        ends = {self._tokenizer.bos_token, self._tokenizer.eos_token}
-        return tuple(sorted((placeholders | spoken | ends) - {None, ""}, key=len, reverse=True))
+        placeholders = [getattr(self._processor, name, None) for name in PLACEHOLDERS]
+        spoken = [token for token in self._tokenizer.get_added_vocab() if token in self._template]
+        ends = [self._tokenizer.bos_token, self._tokenizer.eos_token]
+        control = {str(token) for token in (*placeholders, *spoken, *ends) if token}
+        return tuple(sorted(control, key=len, reverse=True))
 
     def _harmless(self, text: str) -> str:
         for token in self._control:
@@ -196,7 +202,8 @@ def _merged(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Texts that follow each other as one, a line each: most templates put nothing between them."""
     merged: list[dict[str, Any]] = []
     for is_text, group in groupby(pieces, key=lambda piece: piece["type"] == "text"):
-        merged += [_text("\n".join(piece["text"] for piece in group))] if is_text else group
+        run = list(group)
+        merged += [_text("\n".join(piece["text"] for piece in run))] if is_text else run
     return merged
 
 

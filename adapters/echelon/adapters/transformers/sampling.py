@@ -61,7 +61,9 @@ class Choosing:
         """What is random in the answer to `request`, at that temperature or the one it asks for; None is nothing."""
         asked, said, own = request.sampling, self._settings.generation, self._own
         samples = bool(own.do_sample)
-        temperature = _first(temperature, asked.temperature, said.temperature, (own.temperature or 1.0) if samples else 0.0)
+        temperature = _first(
+            temperature, asked.temperature, said.temperature, (own.temperature or 1.0) if samples else 0.0
+        )
         if not temperature:
             return None
         return Chance(

@@ -26,8 +26,8 @@ from echelon.adapters.content import (
     Video,
     VideoFrame,
 )
-from echelon.adapters.errors import EchelonError, InvalidInputError, UnsupportedError
-from echelon.adapters.transformers import reading
+from echelon.adapters.errors import EchelonError, InvalidInputError, SettingsError, UnsupportedError
+from echelon.adapters.transformers import media, reading
 from echelon.adapters.transformers.decoding import decode
 from echelon.adapters.transformers.inputs import Input, Reader, collated, grouped
 from echelon.adapters.transformers.prompts import Prompts
@@ -82,6 +82,7 @@ class Writer:
         self._prompts = Prompts(checkpoint, settings)
         self._reader = Reader(checkpoint, self._prompts)
         self._choosing = Choosing(checkpoint, settings)
+        self._refusal: InvalidInputError | None = None
         self.supports = self._supports()
 
     def probe(self, call: Call) -> Request:
@@ -104,6 +105,10 @@ class Writer:
             outputs = tuple(kind for kind in given if kind is not Kind.BOXES or call is Call.COMPREHEND)
             if taken:
                 supports.append(CallSupport(call, taken, outputs))
+        if not supports:
+            raise SettingsError(
+                f"{self._checkpoint.architecture} takes no request at all: {self._refusal}"
+            ) from self._refusal
         return tuple(supports)
 
     def _takes(self, call: Call, kind: Kind) -> bool:
@@ -121,7 +126,8 @@ class Writer:
         try:
             self._reader.read(request)
         except InvalidInputError as error:
-            log.info("%s does not take %s: %s", self._checkpoint.architecture, request, error)
+            log.debug("%s does not take %s: %s", self._checkpoint.architecture, request, error)
+            self._refusal = error
             return False
         return True
 
@@ -206,7 +212,10 @@ class Writer:
         )
         most = max(job.row.most for job in jobs)
         decode(
-            self._checkpoint, tensors, [job.row for job in jobs], self._choosing.config(most, is_scored=jobs[0].is_scored)
+            self._checkpoint,
+            tensors,
+            [job.row for job in jobs],
+            self._choosing.config(most, is_scored=jobs[0].is_scored),
         )
         return jobs
 
@@ -252,15 +261,9 @@ class Writer:
         assert self._settings.coordinates is not None
         pixels = question.request.first(Image).array().shape
         size = (pixels[0], pixels[1])
-        return self._settings.coordinates.read(text, self._seen(question.read, size), size)
-
-    def _seen(self, read: Input, size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the first image as the model sees it."""
-        grid = read.tensors.get("image_grid_thw")
-        if grid is None:
-            return size
-        side = int(self._checkpoint.processor.image_processor.patch_size)
-        return int(grid[0][1]) * side, int(grid[0][2]) * side
+        processor = self._checkpoint.processor.image_processor
+        seen = media.seen_size(processor, question.read.tensors.get("image_grid_thw"), size)
+        return self._settings.coordinates.read(text, seen, size)
 
     # How an answer is streamed.
 
