@@ -84,9 +84,11 @@ def llava(folder: Path) -> None:
         projection_dim=32,
     )  # fmt: skip
     config = transformers.LlavaConfig(
-        vision_config=vision, text_config=text_config(tokenizer), image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_config=vision,
+        text_config=text_config(tokenizer),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-1,
-    )  # fmt: skip
+    )
     images = transformers.CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
     processor = transformers.LlavaProcessor(
         images, tokenizer, patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1,
@@ -188,8 +190,8 @@ def qwen2_audio(folder: Path) -> None:
     )
 
 
-VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 32,
-          "patch_size": 8}  # fmt: skip
+VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+          "image_size": 32, "patch_size": 8}  # fmt: skip
 
 
 def janus(folder: Path) -> None:

@@ -90,7 +90,7 @@ def test_wrong_settings_are_told(settings: dict[str, Any], said: str) -> None:
 
 
 def test_an_architecture_that_the_library_lacks_is_named(copied: Callable[..., Path]) -> None:
-    with pytest.raises(SettingsError, match="of LlavaLlamaForCausalLM, which transformers .* does not have; convert"):
+    with pytest.raises(SettingsError, match=r"of LlavaLlamaForCausalLM, which transformers .* does not have; convert"):
         opened(folder=copied("llama", architectures=["LlavaLlamaForCausalLM"]))
 
 

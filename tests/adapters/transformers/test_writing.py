@@ -72,14 +72,19 @@ def answer_of(returned: Any) -> Answer:
     return returned
 
 
-def text_of(returned: Any) -> str:
+def part_of(returned: Any) -> Any:
     (part,) = answer_of(returned).parts
+    return part
+
+
+def text_of(returned: Any) -> str:
+    part = part_of(returned)
     assert isinstance(part, Text)
     return part.value
 
 
 def scores_of(returned: Any) -> dict[str, float]:
-    (part,) = answer_of(returned).parts
+    part = part_of(returned)
     assert isinstance(part, Choice)
     return {scored.label: scored.score or 0.0 for scored in part.labels}
 
@@ -155,7 +160,7 @@ def test_a_sound_at_another_rate_is_heard_alike(opened: Opened) -> None:
         Audio.from_array(wave, 44100),
         Audio.from_array(np.sin(2 * np.pi * 440 * at[:16000] * 44100 / 16000) * 0.5, 16000),
     )
-    question = {"output_kinds": (Kind.CHOICE,), "labels": ("high", "low")}
+    question: Any = {"output_kinds": (Kind.CHOICE,), "labels": ("high", "low")}
     assert scores_of(alone(model, asked(fast, **question))) == pytest.approx(
         scores_of(alone(model, asked(slow, **question))), abs=0.1
     )
@@ -340,7 +345,7 @@ def test_a_choice_is_not_streamed_and_a_bad_request_raises(opened: Opened) -> No
 
 
 def likelihoods(folder: Path, prompt: str, labels: tuple[str, ...], end: str = "") -> list[float]:
-    """The log-likelihoods of labels after a prompt, computed the long way: each by itself, in one run over all of it."""
+    """The log-likelihoods of labels after a prompt, the long way: each by itself, in one run over all of it."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
@@ -432,11 +437,15 @@ def test_media_lead_the_instruction_and_texts_follow_it(prompts: Callable[..., s
 
 
 def test_earlier_parts_are_turns_of_a_dialogue(prompts: Callable[..., str]) -> None:
-    past = {"role": Role.HISTORY}
+    past: Any = {"role": Role.HISTORY}
     request = asked(
-        Text("One?", **past), Text("1", **past), Text("Two?", name="user", **past), Text("or more", name="user", **past),
-        Text("2", name="assistant", **past), instruction="Three?",
-    )  # fmt: skip
+        Text("One?", **past),
+        Text("1", **past),
+        Text("Two?", name="user", **past),
+        Text("or more", name="user", **past),
+        Text("2", name="assistant", **past),
+        instruction="Three?",
+    )
     assert prompts("llama", request, chat=Chat(system="Count.")) == (
         "<|im_start|>system\nCount.<|im_end|>\n<|im_start|>user\nOne?<|im_end|>\n<|im_start|>assistant\n1<|im_end|>\n"
         "<|im_start|>user\nTwo?\nor more<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n"
@@ -445,7 +454,7 @@ def test_earlier_parts_are_turns_of_a_dialogue(prompts: Callable[..., str]) -> N
 
 
 def test_an_exemplar_with_an_image_comes_before_the_question(prompts: Callable[..., str]) -> None:
-    shown = {"role": Role.EXEMPLAR}
+    shown: Any = {"role": Role.EXEMPLAR}
     example = Image(image(1).data, role=Role.EXEMPLAR)
     request = asked(example, Text("What?", **shown), Text("a cat", **shown), image(2), instruction="What?")
     assert prompts("llava", request) == (
@@ -483,7 +492,7 @@ def test_without_a_template_the_media_lead_the_text(prompts: Callable[..., str])
 
 
 def test_a_template_that_fails_is_told_when_the_model_opens(opened: Opened) -> None:
-    with pytest.raises(SettingsError, match="takes no request at all.*no turns"):
+    with pytest.raises(SettingsError, match=r"takes no request at all.*no turns"):
         opened("llama", chat=Chat(template="{{ raise_exception('no turns') }}"))
 
 
@@ -491,6 +500,23 @@ def test_a_prompt_longer_than_the_context_is_refused(opened: Opened) -> None:
     returned = alone(opened("llama"), asked(Text("word " * 500)))
     assert isinstance(returned, InvalidInputError)
     assert "context 2048" in str(returned)
+
+
+def test_out_of_memory_makes_smaller_batches_and_the_same_texts(opened: Opened) -> None:
+    model = opened("llama")
+    requests = [asked(Text("word " * place), sampling=Sampling(place, 1.5, None, 6)) for place in range(7)]
+    expected = model.comprehend(requests)
+    sizes: list[int] = []
+
+    def crowd(module: Any, arguments: Any, inputs: dict[str, Any]) -> None:
+        sizes.append(len(inputs["input_ids"]))
+        if sizes[-1] > 3 and len(sizes) > 2:  # after some tokens
+            torch.empty(2**50)
+
+    hook = model._checkpoint.model.register_forward_pre_hook(crowd, with_kwargs=True)
+    assert model.comprehend(requests) == expected
+    assert max(sizes[3:]) == 3
+    hook.remove()
 
 
 def test_a_bad_request_fails_alone(opened: Opened) -> None:
@@ -536,12 +562,11 @@ def saying(opened: Opened) -> Callable[..., Any]:
     [("42", 42), ("There are 3 of 1,200: \N{MINUS SIGN}1.5e1.", -15), ("about 1,200 in 2 m2", 2), ("9 v10", 9)],
 )
 def test_a_number_is_the_last_of_the_text(saying: Callable[..., Any], text: str, value: float) -> None:
-    (part,) = answer_of(saying(text, Kind.NUMBER)).parts
-    assert part.value == value
+    assert part_of(saying(text, Kind.NUMBER)).value == value
 
 
 def test_json_is_found_in_whatever_surrounds_it(saying: Callable[..., Any]) -> None:
-    (part,) = answer_of(saying('Sure {not it}:\n```json\n{"a": [1, "}"]}\n```', Kind.JSON)).parts
+    part = part_of(saying('Sure {not it}:\n```json\n{"a": [1, "}"]}\n```', Kind.JSON))
     assert part.value == '{"a": [1, "}"]}'
 
 
@@ -558,23 +583,20 @@ def test_the_text_itself_comes_back_whole(saying: Callable[..., Any]) -> None:
 
 def test_boxes_are_read_in_pixels_of_the_image(saying: Callable[..., Any]) -> None:
     said = "<ref>cat</ref><box>[[0, 500, 250, 1000]]</box>"
-    (part,) = answer_of(saying(said, Kind.BOXES, "internvl", coordinates=Coordinates())).parts
-    (box,) = part.boxes
+    (box,) = part_of(saying(said, Kind.BOXES, "internvl", coordinates=Coordinates())).boxes
     assert (box.x_min, box.y_min, box.x_max, box.y_max, box.label) == (0, 20, 20, 40, "cat")
 
 
 def test_boxes_in_pixels_are_those_that_the_model_sees(saying: Callable[..., Any]) -> None:
     # 40 by 80 pixels become 28 by 84.
     said = '[{"bbox_2d": [0, 14, 42, 28], "label": "dog"}]'
-    (part,) = answer_of(saying(said, Kind.BOXES, "qwen2_5_vl", coordinates=Coordinates(scale=None))).parts
-    (box,) = part.boxes
+    (box,) = part_of(saying(said, Kind.BOXES, "qwen2_5_vl", coordinates=Coordinates(scale=None))).boxes
     assert (box.x_min, box.y_min, box.x_max, box.y_max, box.label) == (0, 20, 40, 40, "dog")
 
 
 def test_boxes_are_tokens_in_some_vocabularies(saying: Callable[..., Any]) -> None:
     said = "<loc0512><loc0000><loc1023><loc0256> red cat"
-    (part,) = answer_of(saying(said, Kind.BOXES, "paligemma", coordinates=Coordinates(form="locations"))).parts
-    (box,) = part.boxes
+    (box,) = part_of(saying(said, Kind.BOXES, "paligemma", coordinates=Coordinates(form="locations"))).boxes
     assert (box.x_min, box.y_min, box.x_max, box.label) == (0, 20, 20, "red cat")
 
 

@@ -67,6 +67,7 @@ class Checkpoint:
 def load(settings: TransformersSettings) -> Checkpoint:
     """The checkpoint that the settings name; SettingsError where it cannot be served."""
     torch, transformers = import_torch(EXTRA), import_transformers()
+    transformers.utils.logging.disable_progress_bar()
     path, files = _located(settings)
     digest = files.digest()
     if settings.deterministic:
