@@ -97,6 +97,62 @@ def llava(folder: Path) -> None:
     save(folder, transformers.LlavaForConditionalGeneration(config), processor)
 
 
+VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+          "image_size": 32, "patch_size": 8}  # fmt: skip
+
+
+def llava_next(folder: Path) -> None:
+    tokenizer = bytewise("<image>")
+    grid = [[28, 56], [56, 28], [56, 56]]
+    config = transformers.LlavaNextConfig(
+        vision_config=transformers.CLIPVisionConfig(**{**VISION, "image_size": 28, "patch_size": 14}),
+        text_config=text_config(tokenizer),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+        image_grid_pinpoints=grid,
+    )
+    images = transformers.LlavaNextImageProcessorPil(
+        size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}, image_grid_pinpoints=grid
+    )
+    processor = transformers.LlavaNextProcessor(
+        images, tokenizer, patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template=CHAT.replace("<PLACEHOLDER>", "<image>\n"),
+    )  # fmt: skip
+    save(folder, transformers.LlavaNextForConditionalGeneration(config), processor)
+
+
+QFORMER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+           "encoder_hidden_size": 32}  # fmt: skip
+
+
+def blip_2(folder: Path) -> None:
+    tokenizer = bytewise("<image>")
+    text = transformers.T5Config(
+        vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    config = transformers.Blip2Config(
+        vision_config={**VISION, "image_size": 28, "patch_size": 14}, qformer_config={**QFORMER, "vocab_size": 300},
+        text_config=text.to_dict(), num_query_tokens=3, image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )  # fmt: skip
+    images = transformers.BlipImageProcessorPil(size={"height": 28, "width": 28})
+    processor = transformers.Blip2Processor(images, tokenizer, num_query_tokens=3)
+    save(folder, transformers.Blip2ForConditionalGeneration(config), processor)
+
+
+def instructblip(folder: Path) -> None:
+    tokenizer, asking = bytewise("<image>"), bytewise()
+    config = transformers.InstructBlipConfig(
+        vision_config={**VISION, "image_size": 28, "patch_size": 14},
+        qformer_config={**QFORMER, "vocab_size": len(asking)}, text_config=text_config(tokenizer).to_dict(),
+        num_query_tokens=3, image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )  # fmt: skip
+    images = transformers.BlipImageProcessorPil(size={"height": 28, "width": 28})
+    processor = transformers.InstructBlipProcessor(images, tokenizer, asking, num_query_tokens=3)
+    save(folder, transformers.InstructBlipForConditionalGeneration(config), processor)
+
+
 def qwen2_5_vl(folder: Path) -> None:
     tokenizer = bytewise("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
     tokenizer.chat_template = CHAT.replace("<PLACEHOLDER>", "<|vision_start|><|image_pad|><|vision_end|>")
@@ -188,10 +244,6 @@ def qwen2_audio(folder: Path) -> None:
         transformers.Qwen2AudioForConditionalGeneration(config),
         transformers.Qwen2AudioProcessor(features, tokenizer),
     )
-
-
-VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-          "image_size": 32, "patch_size": 8}  # fmt: skip
 
 
 def janus(folder: Path) -> None:
@@ -298,8 +350,8 @@ def clipseg(folder: Path) -> None:
 MAKERS: dict[str, Callable[[Path], None]] = {
     maker.__name__: maker
     for maker in (
-        llama, t5, llava, qwen2_5_vl, internvl, paligemma, chameleon, qwen2_audio, janus, emu3, grounding_dino, clip,
-        clipseg,
+        llama, t5, llava, llava_next, blip_2, instructblip, qwen2_5_vl, internvl, paligemma, chameleon, qwen2_audio,
+        janus, emu3, grounding_dino, clip, clipseg,
     )
 }  # fmt: skip
 

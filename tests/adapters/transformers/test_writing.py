@@ -43,7 +43,21 @@ from echelon.adapters.transformers.settings import Chat, Generation
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 Opened = Callable[..., Transformers]
-WRITERS = ["llama", "t5", "llava", "qwen2_5_vl", "internvl", "paligemma", "chameleon", "qwen2_audio", "janus", "emu3"]
+WRITERS = [
+    "llama",
+    "t5",
+    "llava",
+    "llava_next",
+    "blip_2",
+    "instructblip",
+    "qwen2_5_vl",
+    "internvl",
+    "paligemma",
+    "chameleon",
+    "qwen2_audio",
+    "janus",
+    "emu3",
+]
 SHORT = Sampling(max_token_count=6, temperature=0.0)
 
 
@@ -117,6 +131,8 @@ def test_a_batch_gets_the_answers_that_its_requests_get_alone(opened: Opened, na
         ("qwen2_5_vl", {Kind.TEXT, Kind.NUMBER, Kind.JSON, Kind.IMAGE, Kind.VIDEO}, True),
         ("paligemma", {Kind.TEXT, Kind.NUMBER, Kind.JSON, Kind.IMAGE, Kind.VIDEO}, False),
         ("qwen2_audio", {Kind.TEXT, Kind.NUMBER, Kind.JSON, Kind.AUDIO}, True),
+        # Its processor takes text alone, and several images; its model does not.
+        ("instructblip", {Kind.TEXT, Kind.NUMBER, Kind.JSON, Kind.IMAGE}, False),
     ],
 )
 def test_the_card_says_what_processor_and_template_take(

@@ -44,7 +44,8 @@ class Checkpoint:
     @property
     def is_encoder_decoder(self) -> bool:
         """Whether the prompt is read by a network of its own."""
-        return bool(self.model.config.is_encoder_decoder)
+        config = self.model.config
+        return bool(config.is_encoder_decoder or config.get_text_config().is_encoder_decoder)
 
     @property
     def context(self) -> int | None:

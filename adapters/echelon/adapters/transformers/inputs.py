@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Reader:
     def __init__(self, checkpoint: Checkpoint, prompts: Prompts) -> None:
         self._checkpoint = checkpoint
         self._prompts = prompts
+        self._needed = _needed(checkpoint.model.generate)
 
     def read(self, request: Request, **options: Any) -> Input:
         """The input for one request; InvalidInputError where the model takes none like it."""
@@ -58,6 +60,9 @@ class Reader:
         given = self._tensors(prompt, options)
         # Some add labels to train with, and leave lists where the rest is tensors.
         tensors = {name: _as_tensor(values) for name, values in given.items() if name != "labels"}
+        missing = self._needed - set(tensors)
+        if missing:
+            raise InvalidInputError(f"the model takes nothing without {', '.join(sorted(missing))}; send an image")
         read = Input(tensors, prompt.text)
         context = self._checkpoint.context
         if context is not None and read.token_count >= context:
@@ -108,6 +113,16 @@ def collated(inputs: Sequence[Input], pad_token: int, *, on_the_left: bool) -> d
             values = [_padded(item, longest, fill, on_the_left) for item in values]
         batch[name] = torch.cat(values)
     return batch
+
+
+def _needed(method: Callable[..., Any]) -> set[str]:
+    """The arguments that a method does not do without."""
+    arguments = inspect.signature(method).parameters.values()
+    return {
+        argument.name
+        for argument in arguments
+        if argument.default is argument.empty and argument.kind is argument.POSITIONAL_OR_KEYWORD
+    }
 
 
 def _as_tensor(values: Any) -> Any:

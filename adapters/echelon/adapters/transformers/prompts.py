@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 Speaker = Literal["user", "assistant"]
 
-PLACEHOLDERS = ("image_token", "video_token", "audio_token")
-"""Where processors say what stands for a medium in a prompt."""
+MEDIA = ("image", "video", "audio")
+SELF_PLACING = ("Blip2Processor", "InstructBlipProcessor")
+"""Processors that put an image before the prompt by themselves."""
 
 FALLBACK = """\
 {%- for message in messages -%}
@@ -55,6 +56,7 @@ class Prompts:
         self._is_chat = own is not None
         self._template = own or FALLBACK
         self._is_multimodal = checkpoint.processor is not self._tokenizer
+        self._placeholders = _placeholders(checkpoint.processor)
         self._control = self._control_tokens()
 
     def write(self, request: Request) -> Prompt:
@@ -71,13 +73,12 @@ class Prompts:
     def _rendered(self, messages: list[dict[str, Any]]) -> str:
         from transformers.utils.chat_template_utils import render_jinja_template
 
-        placeholders = {name.removesuffix("_token"): getattr(self._processor, name, "") for name in PLACEHOLDERS}
         try:
             rendered, _ = render_jinja_template(
                 [messages],
                 chat_template=self._template,
                 add_generation_prompt=True,
-                placeholders=placeholders,
+                placeholders=self._placeholders,
                 **{**self._tokenizer.special_tokens_map, **self._settings.chat.options},
             )
         # The checkpoint's template runs here, and refuses what it does not know in its own way.
@@ -158,10 +159,9 @@ class Prompts:
 
     def _control_tokens(self) -> tuple[str, ...]:
         """What only we may write into a prompt: placeholders, and the tokens that the template speaks with."""
-        placeholders = [getattr(self._processor, name, None) for name in PLACEHOLDERS]
         spoken = [token for token in self._tokenizer.get_added_vocab() if token in self._template]
         ends = [self._tokenizer.bos_token, self._tokenizer.eos_token]
-        control = {str(token) for token in (*placeholders, *spoken, *ends) if token}
+        control = {str(token) for token in (*self._placeholders.values(), *spoken, *ends) if token}
         return tuple(sorted(control, key=len, reverse=True))
 
     def _harmless(self, text: str) -> str:
@@ -205,6 +205,13 @@ def _merged(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
         run = list(group)
         merged += [_text("\n".join(piece["text"] for piece in run))] if is_text else run
     return merged
+
+
+def _placeholders(processor: Any) -> dict[str, str]:
+    """What stands for each medium in a prompt that no template of the checkpoint writes."""
+    if type(processor).__name__ in SELF_PLACING:
+        return dict.fromkeys(MEDIA, "")
+    return {medium: str(getattr(processor, f"{medium}_token", None) or "") for medium in MEDIA}
 
 
 def _read(settings: TransformersSettings) -> str | None:

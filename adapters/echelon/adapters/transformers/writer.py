@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from echelon.adapters.calls import Answer, Call, Outcome, Request, Sampling, Usage
-from echelon.adapters.card import CallSupport
-from echelon.adapters.content import (
-    Audio,
-    Box,
-    Boxes,
-    Choice,
-    Image,
-    Json,
-    Kind,
-    Number,
-    Part,
-    ScoredLabel,
-    Text,
-    Video,
-    VideoFrame,
-)
-from echelon.adapters.errors import EchelonError, InvalidInputError, SettingsError, UnsupportedError
+from echelon.adapters.calls import Answer, Call, Outcome, Request, Usage
+from echelon.adapters.content import Audio, Boxes, Choice, Image, Kind, Part, ScoredLabel, Text, Video
+from echelon.adapters.errors import EchelonError, InvalidInputError, UnsupportedError
+from echelon.adapters.pytorch import is_out_of_memory
 from echelon.adapters.transformers import media, reading
 from echelon.adapters.transformers.decoding import decode
 from echelon.adapters.transformers.inputs import Input, Reader, collated, grouped
+from echelon.adapters.transformers.offers import probe, supports_of
 from echelon.adapters.transformers.prompts import Prompts
 from echelon.adapters.transformers.rows import Labels, Row, TextRow
 from echelon.adapters.transformers.sampling import Choosing
 
 if TYPE_CHECKING:
     from echelon.adapters.calls import Returned
+    from echelon.adapters.card import CallSupport
     from echelon.adapters.pytorch import Ceiling
     from echelon.adapters.transformers.checkpoint import Checkpoint
     from echelon.adapters.transformers.settings import TransformersSettings
 
-log = logging.getLogger(__name__)
-
-TAKEN = (Kind.TEXT, Kind.NUMBER, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO, Kind.BOXES, Kind.JSON)
-GIVEN = (Kind.TEXT, Kind.NUMBER, Kind.CHOICE, Kind.BOXES, Kind.JSON)
-WORDS = (Kind.TEXT, Kind.NUMBER, Kind.JSON)
-"""The kinds that `language` takes."""
 PROBE_TOKENS = 8
-SIDE, RATE_HZ = 32, 16_000
-"""Of the probes' media."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,54 +61,28 @@ class Writer:
         self._prompts = Prompts(checkpoint, settings)
         self._reader = Reader(checkpoint, self._prompts)
         self._choosing = Choosing(checkpoint, settings)
-        self._refusal: InvalidInputError | None = None
-        self.supports = self._supports()
+        self.supports = supports_of(self._attempt, has_boxes=settings.coordinates is not None)
 
     def probe(self, call: Call) -> Request:
         taken = self._support(call).input_kinds
         kind = next(kind for kind in (Kind.IMAGE, Kind.AUDIO, *taken) if kind in taken)
-        sampling = Sampling(temperature=0.0, max_token_count=PROBE_TOKENS)
-        return Request(call, "Answer.", MADE_UP[kind](), (Kind.TEXT,), sampling=sampling)
+        return probe(call, kind, PROBE_TOKENS)
 
     def _support(self, call: Call) -> CallSupport:
         return next(support for support in self.supports if support.call is call)
 
-    # What the checkpoint takes and gives.
-
-    def _supports(self) -> tuple[CallSupport, ...]:
-        given = tuple(kind for kind in GIVEN if kind is not Kind.BOXES or self._settings.coordinates is not None)
-        offered = {Call.COMPREHEND: TAKEN, Call.LANGUAGE: WORDS}
-        supports = []
-        for call, kinds in offered.items():
-            taken = tuple(kind for kind in kinds if self._takes(call, kind))
-            outputs = tuple(kind for kind in given if kind is not Kind.BOXES or call is Call.COMPREHEND)
-            if taken:
-                supports.append(CallSupport(call, taken, outputs))
-        if not supports:
-            raise SettingsError(
-                f"{self._checkpoint.architecture} takes no request at all: {self._refusal}"
-            ) from self._refusal
-        return tuple(supports)
-
-    def _takes(self, call: Call, kind: Kind) -> bool:
-        """Whether prompt and processor take a request with such a part; they alone really know."""
-        if kind is Kind.BOXES and self._settings.coordinates is None:
-            return False
-        # Some take text only beside what they were made for.
-        beside = (Kind.IMAGE, Kind.AUDIO) if call is Call.COMPREHEND else ()
-        return any(
-            self._reads(Request(call, "Answer.", parts))
-            for parts in (MADE_UP[kind](), *(MADE_UP[medium]() + MADE_UP[kind]() for medium in beside))
-        )
-
-    def _reads(self, request: Request) -> bool:
+    def _attempt(self, request: Request) -> None:
+        """Answer a request, as far as it takes to tell whether the checkpoint can; InvalidInputError if not."""
+        read = self._reader.read(request)
+        if not any(isinstance(part, Image | Audio | Video) for part in request.parts):
+            return
         try:
-            self._reader.read(request)
-        except InvalidInputError as error:
-            log.debug("%s does not take %s: %s", self._checkpoint.architecture, request, error)
-            self._refusal = error
-            return False
-        return True
+            self._run([Job(read, self._row(request, read), is_scored=False)])
+        # Some processors take more than their models, which then fail in whatever way.
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise InvalidInputError("the model fails on a request like this one") from error
 
     def answer(self, requests: Sequence[Request]) -> list[Returned]:
         questions = [self._question(request) for request in requests]
@@ -297,35 +250,3 @@ class Writer:
             say(self._returned(question))
         except BaseException as error:  # noqa: BLE001  (it is raised again where the stream is read)
             say(error)
-
-
-def _image() -> Image:
-    import numpy as np
-
-    return Image.from_array(np.zeros((SIDE, SIDE, 3), np.uint8))
-
-
-def _video() -> Video:
-    return Video(frames=(VideoFrame(_image(), 0), VideoFrame(_image(), 500_000)))
-
-
-def _audio() -> Audio:
-    import numpy as np
-
-    return Audio.from_array(np.zeros(RATE_HZ), RATE_HZ)
-
-
-def _boxes() -> Boxes:
-    return Boxes((Box(0, 0, 1, 1),))
-
-
-MADE_UP: Mapping[Kind, Callable[[], tuple[Part, ...]]] = {
-    Kind.TEXT: lambda: (Text("A text."),),
-    Kind.NUMBER: lambda: (Number(1),),
-    Kind.JSON: lambda: (Json("{}"),),
-    Kind.IMAGE: lambda: (_image(),),
-    Kind.AUDIO: lambda: (_audio(),),
-    Kind.VIDEO: lambda: (_video(),),
-    Kind.BOXES: lambda: (_image(), _boxes()),
-}
-"""The parts of a request that tells whether a checkpoint takes a kind."""
