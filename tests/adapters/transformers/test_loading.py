@@ -140,7 +140,13 @@ def test_kinds_can_be_left_out_and_not_made_up(checkpoint: Checkpoint) -> None:
         (Call.COMPREHEND, (Kind.TEXT, Kind.IMAGE), (Kind.CHOICE,)),
         (Call.LANGUAGE, (Kind.TEXT,), (Kind.CHOICE,)),
     ]
-    with pytest.raises(SettingsError, match="'input_kinds' lists audio; the checkpoint has image, json, number, text"):
+    colour = Request(Call.COMPREHEND, "?", (Image.from_array(np.zeros((9, 9, 3), np.uint8)),), labels=("red", "blue"))
+    (returned,) = model.comprehend([colour])
+    assert isinstance(returned, Answer)
+    assert returned.parts[0].kind is Kind.CHOICE
+    (probed,) = model.comprehend([model.probe(Call.COMPREHEND)])  # type: ignore[list-item]
+    assert isinstance(probed, Answer)
+    with pytest.raises(SettingsError, match="'input_kinds' lists audio, which the checkpoint"):
         opened(folder=checkpoint("llava"), input_kinds=(Kind.AUDIO,))
     with pytest.raises(SettingsError, match="'output_kinds' lists boxes"):
         opened(folder=checkpoint("llava"), output_kinds=(Kind.BOXES,))
