@@ -49,7 +49,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 def test_ours_are_listed_and_load_without_trust() -> None:
     registry = Registry.installed()
     names = {entry.name for entry in registry.entries() if entry.own}
-    assert names == {"baseline", "chance", "dispatcher", "null", "onnx", "oracle"}
+    assert names == {"baseline", "chance", "dispatcher", "null", "onnx", "oracle", "transformers"}
     assert [entry.problem for entry in registry.entries()] == [""] * len(registry.entries())
     assert all(registry.load(name) for name in names)
 
