@@ -60,8 +60,8 @@ def gated(serving: Serving, tmp_path: Path) -> Callable[..., Any]:
     @asynccontextmanager
     async def open_(options: Options = ONCE, model: dict[str, Any] | None = None, **more: Any) -> AsyncIterator[Any]:
         path = tmp_path / "gate"
-        settings = {"gate": str(path)}
-        models = [{"name": "parrot", "adapter": "acme", "max_batch_size": 4, "settings": settings, **(model or {})}]
+        said = {"name": "parrot", "adapter": "acme", "max_batch_size": 4, **(model or {})}
+        models = [{**said, "settings": {"gate": str(path), **said.get("settings", {})}}]
         async with serving(models, **more) as server, AsyncClient(server.listener.address, options) as client:
             gate = Gate(path, client)
             await started(server)
@@ -130,6 +130,41 @@ async def test_who_spoils_a_batch_fails_alone(gated: Callable[..., Any], trick: 
         first, guilty, last = await asyncio.gather(*asked, return_exceptions=True)
         assert [words_of(first), words_of(last)] == ["a", "b"]
         assert isinstance(guilty, errors.AdapterFailedError | errors.OutputInvalidError)
+
+
+async def test_a_batch_too_large_for_memory_runs_in_halves_and_later_ones_are_smaller(
+    gated: Callable[..., Any],
+) -> None:
+    settings = {"max_batch_size": 8, "settings": {"room": 4}}
+    async with gated(model=settings) as (server, client, gate):
+        asked = [asyncio.create_task(client.ask("parrot", said(f"{n}"))) for n in range(8)]
+        await started(server, 9)
+        await gate.open()
+        outcomes = await asyncio.gather(*asked)
+        assert [words_of(outcome) for outcome in outcomes] == [f"{n}" for n in range(8)]
+        assert [len(batch) for batch in await diary(client)] == [1, 8, 4, 4]
+        assert (await client.model("parrot")).card.max_batch_size == 4
+
+
+async def test_memory_that_does_not_hold_half_of_a_batch_is_the_backends_trouble(gated: Callable[..., Any]) -> None:
+    async with gated(model={"max_batch_size": 8, "settings": {"room": 3}}) as (server, client, gate):
+        asked = [asyncio.create_task(client.ask("parrot", said(f"{n}"))) for n in range(8)]
+        await started(server, 9)
+        await gate.open()
+        for call in asked:
+            with pytest.raises(errors.BackendError, match="out of memory with 4 calls at once"):
+                await call
+        assert [len(batch) for batch in await diary(client)] == [1, 8, 4, 4]
+        again = await asyncio.gather(*(client.ask("parrot", said(f"{n}")) for n in range(8)))
+        assert [words_of(outcome) for outcome in again] == [f"{n}" for n in range(8)]
+        assert (await client.model("parrot")).card.max_batch_size == 2
+
+
+async def test_a_call_too_large_for_memory_alone_is_told_so(serving: Serving) -> None:
+    models = [{"name": "parrot", "adapter": "acme", "max_batch_size": 4, "settings": {"room": 0}}]
+    async with serving(models) as server, AsyncClient(server.listener.address, ONCE) as client:
+        with pytest.raises(errors.LimitExceededError, match="no memory for 1 calls"):
+            await client.ask("parrot", said("large"))
 
 
 async def test_a_call_that_expires_in_the_queue_is_never_run(gated: Callable[..., Any]) -> None:

@@ -42,6 +42,7 @@ from echelon.adapters.errors import (
     InvalidInputError,
     LimitExceededError,
     MissingExtraError,
+    OutOfMemoryError,
     UnsupportedError,
 )
 
@@ -73,6 +74,7 @@ __all__ = [
     "MissingExtraError",
     "NoSettings",
     "Number",
+    "OutOfMemoryError",
     "Outcome",
     "Part",
     "PointCloud",

@@ -4,6 +4,7 @@
       InvalidInputError         what was asked breaks the contract or the model's limits
       UnsupportedError          the model does not do that; never counted as a wrong answer
       LimitExceededError        too large for the server; a smaller request may pass
+        OutOfMemoryError        even alone too large for the memory of the model's device
       ModelNotFoundError        no model of that name here
       ContentNotFoundError      a content_ref that this peer never put
       ServerBusyError           overload; try again after retry_after_s
@@ -60,6 +61,12 @@ class LimitExceededError(EchelonError):
     """The request or its answer is larger than the server allows."""
 
     reason = "LIMIT_EXCEEDED"
+
+
+class OutOfMemoryError(LimitExceededError):
+    """The model's device has no memory left for what it was given; the server asks again with half of a batch."""
+
+    reason = "OUT_OF_MEMORY"
 
 
 class ModelNotFoundError(EchelonError):

@@ -17,6 +17,7 @@ CODES: dict[type[errors.EchelonError], grpc.StatusCode] = {
     errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
     errors.LimitExceededError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.OutOfMemoryError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ModelNotFoundError: grpc.StatusCode.NOT_FOUND,
     errors.ContentNotFoundError: grpc.StatusCode.NOT_FOUND,
     errors.ServerBusyError: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -12,11 +12,13 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from echelon.adapters import Request, Returned
-from echelon.adapters.errors import BudgetExceededError, ServerBusyError
+from echelon.adapters.errors import BackendError, BudgetExceededError, OutOfMemoryError, ServerBusyError
 from echelon.server.hosts.host import Host
 
 Run = Callable[[Host, Sequence[Request]], Sequence[Returned]]
 """Runs one batch of requests with one signature on a host; blocks, and may raise anything."""
+RunOn = Callable[[Sequence[Request]], Sequence[Returned]]
+"""The same on a host that is chosen."""
 _LOOK_S = 0.2
 """How often a worker whose host is away looks whether there is anything to wait for."""
 
@@ -42,10 +44,22 @@ class _Waiting:
 class Batcher:
     """A queue, and a worker thread for each host.
 
-    Calls with equal signatures share a batch. Work-conserving: no timer unless `max_delay_s` asks for one.
+    Calls with equal signatures share a batch. Work-conserving: no timer unless `max_delay_s` asks for one. A batch that
+    does not fit into memory is tried once more in halves, and no later one is larger than those.
     """
 
-    def __init__(self, name: str, hosts: Sequence[Host], *, max_size: int, max_delay_s: float, queue_size: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        hosts: Sequence[Host],
+        *,
+        max_size: int,
+        max_delay_s: float,
+        queue_size: int,
+        on_shrink: Callable[[int], None],
+    ) -> None:
+        """`on_shrink` gets the new largest size, on the loop, whenever memory did not suffice for a batch."""
+        self._on_shrink = on_shrink
         self._max_size = max_size
         self._max_delay_s = max_delay_s
         self._queue_size = queue_size
@@ -151,7 +165,7 @@ class Batcher:
 
     def _run_batch(self, host: Host, batch: list[_Waiting]) -> None:
         started = monotonic()
-        returned = _try(partial(batch[0].run, host), [waiting.request for waiting in batch])
+        returned = self._try(partial(batch[0].run, host), [waiting.request for waiting in batch])
         compute_us = int((monotonic() - started) * 1e6)
         self._deliver(
             [
@@ -159,6 +173,34 @@ class Batcher:
                 for waiting, item in zip(batch, returned, strict=True)
             ]
         )
+
+    def _try(self, run: RunOn, requests: list[Request], *, halves: bool = True) -> Sequence[Returned | BaseException]:
+        try:
+            return run(requests)
+        except OutOfMemoryError as error:
+            if len(requests) == 1:
+                return [error]
+            half = self._shrink(len(requests))
+            if halves:
+                first, second = (self._try(run, part, halves=False) for part in (requests[:half], requests[half:]))
+                return [*first, *second]
+            full = f"the model ran out of memory with {len(requests)} calls at once, after half of a batch was tried"
+            return [BackendError(full, retry_after_s=0.1)] * len(requests)
+        # Vendor code runs here: whatever it raises ends its own call and nothing else.
+        except BaseException as error:  # noqa: BLE001  (see above)
+            if len(requests) == 1:
+                return [error]
+        # Who shared a batch must not matter, so each is asked alone: only the guilty fail.
+        return [self._try(run, [request])[0] for request in requests]
+
+    def _shrink(self, failed: int) -> int:
+        """Half of the size that was too much, and from now on the largest."""
+        half = (failed + 1) // 2
+        if half < self._max_size:
+            self._max_size = half
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._on_shrink, half)
+        return half
 
     def _deliver(self, ended: list[tuple[_Waiting, Done]]) -> None:
         # One hop to the loop for the whole batch; the loop is gone only when the process ends.
@@ -168,19 +210,6 @@ class Batcher:
 
 def _together(host: Host, requests: Sequence[Request]) -> Sequence[Returned]:
     return host.run(requests)
-
-
-def _try(
-    run: Callable[[Sequence[Request]], Sequence[Returned]], requests: list[Request]
-) -> Sequence[Returned | BaseException]:
-    try:
-        return run(requests)
-    # Vendor code runs here: whatever it raises ends its own call and nothing else.
-    except BaseException as error:  # noqa: BLE001  (see above)
-        if len(requests) == 1:
-            return [error]
-    # Who shared a batch must not matter, so each is asked alone: only the guilty fail.
-    return [_try(run, [request])[0] for request in requests]
 
 
 def _resolve(ended: list[tuple[_Waiting, Done]]) -> None:

@@ -84,11 +84,16 @@ class ServedModel:
                 max_size=size,
                 max_delay_s=self._config.max_delay_ms / 1000,
                 queue_size=self._config.queue_size,
+                on_shrink=self._shrunk,
             )
         self._on_state = on_state
         if self.state is ModelState.LOADING and len(self._away) < len(self._hosts):
             self.state = ModelState.READY
         self._log.info("model ready", adapter=self._config.adapter, isolation=self.isolation, max_batch_size=size)
+
+    def _shrunk(self, size: int) -> None:
+        self.card = replace(self.card, max_batch_size=size)
+        self._log.warning("out of memory: batches are smaller from now on", max_batch_size=size)
 
     async def _open(self) -> Opened:
         """Open every host; what the first one says is said of the model."""

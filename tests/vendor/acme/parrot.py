@@ -21,6 +21,7 @@ from echelon.adapters import (
     Image,
     Kind,
     Number,
+    OutOfMemoryError,
     Refusal,
     Request,
     Returned,
@@ -36,11 +37,12 @@ KINDS = tuple(Kind)
 
 @dataclass(frozen=True)
 class ParrotSettings:
-    """A file whose presence ends `wait`, and one that lets the model open."""
+    """A file whose presence ends `wait`, one that lets the model open, and how many calls its memory holds."""
 
     gate: Path | None = None
     opens_when: Path | None = None
     description: str = "Repeats what it hears."
+    room: int | None = None
 
 
 class Parrot(BatchAdapter[ParrotSettings]):
@@ -61,6 +63,8 @@ class Parrot(BatchAdapter[ParrotSettings]):
 
     def comprehend(self, requests: Sequence[Request]) -> Sequence[Returned]:
         self._diary.append([request.instruction for request in requests])
+        if self._settings.room is not None and len(requests) > self._settings.room:
+            raise OutOfMemoryError(f"no memory for {len(requests)} calls")
         told = [TRICKS[word] for request in requests if (word := request.instruction.partition(" ")[0]) in TRICKS]
         for trick in told:
             returned = trick(self, requests)

@@ -13,6 +13,7 @@ from echelon.adapters.errors import (
     BackendError,
     EchelonError,
     InvalidInputError,
+    OutOfMemoryError,
     OutputInvalidError,
     SettingsError,
     UnsupportedError,
@@ -138,6 +139,8 @@ class Route:
             return self._one_by_one(network, requests, feeds)
         try:
             results = network.run(self.output.sources, self.stacked(feeds))
+        except OutOfMemoryError:
+            raise  # half of the batch may fit, and who made the batch knows best
         except Exception as error:  # noqa: BLE001  (engines' errors share no other class)
             if len(requests) > 1:  # one of them may be the cause
                 return self._one_by_one(network, requests, feeds)
