@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-class Trunk(nn.Module):
+class Trunk(nn.Module):  # type: ignore[misc]  # torch is Any here
     """Pixels to logits and features, through one hidden layer."""
 
     def __init__(self, width: int = 8, names: bool = False) -> None:
@@ -23,7 +23,7 @@ class Trunk(nn.Module):
         return {"features": features, "logits": logits} if self.names else (logits, features)
 
 
-class Greedy(nn.Module):
+class Greedy(nn.Module):  # type: ignore[misc]  # torch is Any here
     """Has room for so many items, as a GPU would."""
 
     def __init__(self, room: int) -> None:

@@ -33,6 +33,9 @@ class TorchEngine:
         for key in ("cuda_graphs", "memory_gib"):
             if getattr(settings, key) and self._device.type != "cuda":
                 raise SettingsError(f"{key!r} is for GPUs, and the device is {self._device}")
+        known = self._torch.compiler.list_backends(exclude_tags=())
+        if settings.compile is not None and settings.compile not in known:
+            raise SettingsError(f"'compile' is {settings.compile!r}{nearest(settings.compile, known)}")
         if settings.memory_gib is not None:
             whole = self._torch.cuda.get_device_properties(self._device).total_memory
             self._torch.cuda.set_per_process_memory_fraction(
@@ -66,8 +69,8 @@ class TorchNetwork:
         self._device = device
         self._dtype = getattr(torch, settings.dtype)
         self._on_gpu = device.type == "cuda"
-        if settings.compile:
-            module = torch.compile(module)
+        if settings.compile is not None:
+            module = torch.compile(module, backend=settings.compile)
         self._forward = Graphs(module, torch) if settings.cuda_graphs else module
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

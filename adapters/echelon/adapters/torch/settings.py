@@ -20,8 +20,8 @@ class TorchSettings:
     """`auto` is the first GPU, or the CPU where there is none."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     """What weights and floating inputs are cast to."""
-    compile: bool = False
-    """Through torch.compile."""
+    compile: str | None = None
+    """Through torch.compile with this backend: `inductor`, which needs a C++ compiler on the CPU, or another one."""
     cuda_graphs: bool = False
     """Record each batch size once and play it back; batches are filled up to a power of two."""
     threads: int | None = None
@@ -30,7 +30,7 @@ class TorchSettings:
     """What this process may take of the GPU's memory."""
 
     def __post_init__(self) -> None:
-        if self.compile and self.cuda_graphs:
+        if self.compile is not None and self.cuda_graphs:
             raise ValueError("'compile' and 'cuda_graphs' exclude each other")
 
 
