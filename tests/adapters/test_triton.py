@@ -243,6 +243,28 @@ async def test_a_decoupled_model_answers_with_all_of_its_responses(
     assert "sesame" not in str(caught.value)
 
 
+async def test_each_response_of_a_decoupled_model_is_a_piece_of_the_stream(
+    serving: Serving, triton: RealTriton, tmp_path: Path
+) -> None:
+    parts = route("generate", "words", {"kind": "text", "from": ["piece"]}, text={"part": "instruction"})
+    async with (
+        serving(model(tmp_path, triton.url, WORDS_ROUTE, parts)) as server,
+        AsyncClient(server.listener.address, ONCE) as client,
+    ):
+        *pieces, outcome = [
+            piece async for piece in client.stream_language("triton", Request(Call.LANGUAGE, "one two three"))
+        ]
+        assert pieces == ["one ", "two ", "three "]
+        assert isinstance(outcome, Answer)
+        assert outcome.parts == (Text("one two three "),)
+        with pytest.raises(errors.AdapterFailedError, match="incident"):
+            async for _ in client.stream_language("triton", Request(Call.LANGUAGE, "one stop three")):
+                pass
+        made = [piece async for piece in client.stream_generate("triton", Request(Call.GENERATE, "one two"))]
+    assert isinstance(made[-1], Answer)
+    assert made[-1].parts == (Text("one "), Text("two "))
+
+
 async def test_a_model_that_fails_in_triton_tells_no_peer_why(
     serving: Serving, triton: RealTriton, tmp_path: Path
 ) -> None:
