@@ -49,7 +49,18 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 def test_ours_are_listed_and_load_without_trust() -> None:
     registry = Registry.installed()
     names = {entry.name for entry in registry.entries() if entry.own}
-    ours = {"anthropic", "baseline", "chance", "dispatcher", "null", "onnx", "openai", "oracle", "triton"}
+    ours = {
+        "anthropic",
+        "baseline",
+        "chance",
+        "dispatcher",
+        "null",
+        "onnx",
+        "openai",
+        "oracle",
+        "transformers",
+        "triton",
+    }
     assert names == ours
     assert [entry.problem for entry in registry.entries()] == [""] * len(registry.entries())
     assert all(registry.load(name) for name in names)

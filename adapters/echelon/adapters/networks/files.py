@@ -18,11 +18,13 @@ class Folder:
     """Opens files by their name inside one folder.
 
     Links that lead out are refused, hard ones too where a file's other names cannot be known; `shipped` folders are
-    exempt from the latter, because installers link their files from a cache.
+    exempt from the latter, because installers link their files from a cache. Where a cache keeps its files beside the
+    folder, `within` is how far out links may lead.
     """
 
-    def __init__(self, path: Path, *, shipped: bool = False) -> None:
+    def __init__(self, path: Path, *, shipped: bool = False, within: Path | None = None) -> None:
         self.path = path.resolve()
+        self._within = self.path if within is None else within.resolve()
         self._shipped = shipped
         if not self.path.is_dir():
             raise SettingsError(f"there is no model folder {path}")
@@ -33,7 +35,7 @@ class Folder:
         if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
             raise SettingsError(f"{self.path}: {name!r} must be the name of a file inside the folder")
         path = (self.path / pure).resolve()
-        if not path.is_relative_to(self.path):
+        if not path.is_relative_to(self._within):
             raise SettingsError(f"{self.path}: {name!r} is a link that leads out of the folder; copy the file into it")
         return path
 

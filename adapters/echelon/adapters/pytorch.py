@@ -1,0 +1,114 @@
+"""What every adapter on PyTorch needs: the module itself, a device, and batches that fit into memory."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from echelon.adapters.errors import BackendError, LimitExceededError, MissingExtraError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+log = logging.getLogger(__name__)
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+
+def import_torch(extra: str) -> Any:
+    """The module; MissingExtraError, which names the extra, without it."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", extra) from error
+    return torch
+
+
+def device_of(wanted: str, torch: Any) -> Any:
+    """The device called `wanted`, the best one for "auto"; SettingsError where it is not there."""
+    if wanted == "auto":
+        wanted = "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+        torch.empty(0, device=device)
+    # An unknown name, an index too high, a build without CUDA: each raises another class.
+    except Exception as error:
+        raise SettingsError(f"'device' is {wanted!r}, which this PyTorch cannot use: {_first_line(error)}") from error
+    return device
+
+
+def make_deterministic(torch: Any) -> None:
+    """Have PyTorch, in this whole process, use only operations that repeat their results, or raise."""
+    import os
+
+    # CUDA's matrix products need it, set before the first of them.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether PyTorch raised `error` because a device, or the host, has no memory left."""
+    import torch
+
+    # The host's allocator has no error class of its own.
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+class Ceiling:
+    """How many items share a run: all of them, until memory runs out; then half, and never more again."""
+
+    def __init__(self) -> None:
+        self.most: int | None = None
+
+    def run(self, items: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]) -> list[ResultT]:
+        """What `work` gives for all `items`, a batch after the other.
+
+        A batch that runs out of memory is halved and tried once more. Raises BackendError where that does not help
+        either, and LimitExceededError for an item that does not even fit alone.
+        """
+        results: list[ResultT] = []
+        while len(results) < len(items):
+            batch = items[len(results) : len(results) + (self.most or len(items))]
+            try:
+                results += work(batch)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                results += self._retry(batch, work)
+        return results
+
+    def _retry(self, batch: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]) -> Sequence[ResultT]:
+        self._lower(len(batch))
+        half = batch[: self.most]
+        try:
+            return work(half)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(half) == 1:
+                raise LimitExceededError("the model's device has not enough memory for this call") from error
+            self._lower(len(half))
+            raise BackendError(f"the model's device ran out of memory with {len(half)} calls at once") from error
+
+    def _lower(self, failed: int) -> None:
+        self.most = max(1, failed // 2)
+        log.warning("out of memory with %d items at once; from now on %d at most", failed, self.most)
+        _release()
+
+
+def _release() -> None:
+    """Give back what the failed run held."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

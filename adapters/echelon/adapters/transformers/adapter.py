@@ -1,0 +1,62 @@
+"""The adapter over a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from echelon.adapters.adapter import BatchAdapter
+from echelon.adapters.card import Card
+from echelon.adapters.pytorch import Ceiling
+from echelon.adapters.transformers.abilities import abilities_of, narrowed
+from echelon.adapters.transformers.checkpoint import load
+from echelon.adapters.transformers.settings import TransformersSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from echelon.adapters.calls import Call, Outcome, Request, Returned
+    from echelon.adapters.transformers.ability import Ability
+
+
+class Transformers(BatchAdapter[TransformersSettings]):
+    """Serves one checkpoint of Hugging Face transformers."""
+
+    def open(self, settings: TransformersSettings) -> None:
+        self._settings = settings
+        self._checkpoint = load(settings)
+        self._abilities: dict[Call, Ability] = {}
+        supports = []
+        for ability in abilities_of(self._checkpoint, settings, Ceiling()):
+            for support in narrowed(ability.supports, settings):
+                self._abilities[support.call] = ability
+                supports.append(support)
+        self._supports = tuple(supports)
+
+    def card(self) -> Card:
+        checkpoint, settings = self._checkpoint, self._settings
+        return Card(
+            checkpoint.version,
+            self._supports,
+            settings.description or checkpoint.architecture,
+            settings.deterministic,
+            f"sha256:{checkpoint.digest}",
+            checkpoint.engine,
+            str(checkpoint.model.dtype).removeprefix("torch."),
+            str(checkpoint.device),
+            f"{settings.video_frames} frames, evenly",
+            settings.composition,
+        )
+
+    def probe(self, call: Call) -> Request | None:
+        return self._abilities[call].probe(call)
+
+    def comprehend(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        return self._abilities[requests[0].call].answer(requests)
+
+    generate = language = comprehend
+
+    def stream_language(self, request: Request) -> Iterator[str | Outcome] | None:
+        return self._abilities[request.call].stream(request)
+
+    def close(self) -> None:
+        del self._checkpoint, self._abilities
