@@ -51,7 +51,7 @@ def _glances() -> Mapping[str, type[Glance]]:
     }
 
 
-def narrowed(supports: Sequence[CallSupport], settings: TransformersSettings) -> list[CallSupport]:
+def narrowed(supports: Sequence[CallSupport], settings: TransformersSettings) -> tuple[CallSupport, ...]:
     """The supports with no more kinds than the settings allow; SettingsError for a kind that none of them has."""
     for key, allowed in (("input_kinds", settings.input_kinds), ("output_kinds", settings.output_kinds)):
         there = {kind for support in supports for kind in getattr(support, key)}
@@ -66,7 +66,7 @@ def narrowed(supports: Sequence[CallSupport], settings: TransformersSettings) ->
         )
         for support in supports
     ]
-    return [support for support in kept if support.input_kinds and support.output_kinds]
+    return tuple(support for support in kept if support.input_kinds and support.output_kinds)
 
 
 def _both(there: tuple[Kind, ...], allowed: tuple[Kind, ...] | None) -> tuple[Kind, ...]:

@@ -25,12 +25,10 @@ class Transformers(BatchAdapter[TransformersSettings]):
         self._settings = settings
         self._checkpoint = load(settings)
         self._abilities: dict[Call, Ability] = {}
-        supports = []
-        for ability in abilities_of(self._checkpoint, settings, Ceiling()):
-            for support in narrowed(ability.supports, settings):
-                self._abilities[support.call] = ability
-                supports.append(support)
-        self._supports = tuple(supports)
+        abilities = abilities_of(self._checkpoint, settings, Ceiling())
+        able = {support.call: ability for ability in abilities for support in ability.supports}
+        self._supports = narrowed([support for ability in abilities for support in ability.supports], settings)
+        self._abilities.update((support.call, able[support.call]) for support in self._supports)
 
     def card(self) -> Card:
         checkpoint, settings = self._checkpoint, self._settings
