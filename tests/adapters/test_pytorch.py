@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from echelon.adapters.errors import BackendError, LimitExceededError
 from echelon.adapters.pytorch import Ceiling, is_out_of_memory
 
 
-def hungry(most: int) -> tuple[list[int], object]:
+def hungry(most: int) -> tuple[list[int], Callable[[Sequence[int]], list[int]]]:
     """Work that needs more memory than any machine has for more than `most` items, and the sizes it was tried with."""
     sizes: list[int] = []
 
@@ -27,7 +27,7 @@ def hungry(most: int) -> tuple[list[int], object]:
 
 def test_what_fits_runs_at_once() -> None:
     sizes, work = hungry(8)
-    assert Ceiling().run([1, 2, 3], work) == [10, 20, 30]  # type: ignore[arg-type]
+    assert Ceiling().run([1, 2, 3], work) == [10, 20, 30]
     assert sizes == [3]
 
 
@@ -35,10 +35,10 @@ def test_out_of_memory_halves_the_batch_and_lowers_the_ceiling(caplog: pytest.Lo
     sizes, work = hungry(4)
     ceiling = Ceiling()
     with caplog.at_level(logging.WARNING):
-        assert ceiling.run(list(range(8)), work) == list(range(0, 80, 10))  # type: ignore[arg-type]
+        assert ceiling.run(list(range(8)), work) == list(range(0, 80, 10))
     assert sizes == [8, 4, 4]
     assert "out of memory with 8 items at once; from now on 4 at most" in caplog.text
-    assert ceiling.run(list(range(6)), work) == list(range(0, 60, 10))  # type: ignore[arg-type]
+    assert ceiling.run(list(range(6)), work) == list(range(0, 60, 10))
     assert sizes[3:] == [4, 2]
 
 
@@ -46,15 +46,15 @@ def test_a_half_that_does_not_fit_either_is_not_tried_again() -> None:
     sizes, work = hungry(2)
     ceiling = Ceiling()
     with pytest.raises(BackendError, match="with 4 calls at once"):
-        ceiling.run(list(range(8)), work)  # type: ignore[arg-type]
+        ceiling.run(list(range(8)), work)
     assert (sizes, ceiling.most) == ([8, 4], 2)
-    assert ceiling.run(list(range(8)), work) == list(range(0, 80, 10))  # type: ignore[arg-type]
+    assert ceiling.run(list(range(8)), work) == list(range(0, 80, 10))
 
 
 def test_an_item_that_does_not_fit_alone_is_too_large() -> None:
     sizes, work = hungry(0)
     with pytest.raises(LimitExceededError):
-        Ceiling().run([1], work)  # type: ignore[arg-type]
+        Ceiling().run([1], work)
     assert sizes == [1, 1]
 
 

@@ -74,39 +74,45 @@ class Ceiling:
         results: list[ResultT] = []
         while len(results) < len(items):
             batch = items[len(results) : len(results) + (self.most or len(items))]
-            try:
-                results += work(batch)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                results += self._retry(batch, work)
+            made = _tried(batch, work)
+            results += self._retried(batch, work) if made is None else made
         return results
 
-    def _retry(self, batch: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]) -> Sequence[ResultT]:
+    def _retried(
+        self, batch: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]
+    ) -> Sequence[ResultT]:
         self._lower(len(batch))
         half = batch[: self.most]
-        try:
-            return work(half)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(half) == 1:
-                raise LimitExceededError("the model's device has not enough memory for this call") from error
-            self._lower(len(half))
-            raise BackendError(f"the model's device ran out of memory with {len(half)} calls at once") from error
+        made = _tried(half, work)
+        if made is not None:
+            return made
+        if len(half) == 1:
+            raise LimitExceededError("the model's device has not enough memory for this call")
+        self._lower(len(half))
+        raise BackendError(f"the model's device ran out of memory with {len(half)} calls at once")
 
     def _lower(self, failed: int) -> None:
         self.most = max(1, failed // 2)
         log.warning("out of memory with %d items at once; from now on %d at most", failed, self.most)
-        _release()
+        release()
 
 
-def _release() -> None:
-    """Give back what the failed run held."""
+def _tried(batch: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]) -> Sequence[ResultT] | None:
+    """What `work` gives; None where memory ran out, and then nothing holds on to what it had taken."""
+    try:
+        return work(batch)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+
+
+def release() -> None:
+    """Give the device's memory back that nothing holds any more."""
     import torch
 
-    gc.collect()
     if torch.cuda.is_available():
+        gc.collect()
         torch.cuda.empty_cache()
 
 

@@ -376,9 +376,10 @@ def opened(checkpoint: Callable[[str], Path]) -> Iterator[Callable[..., Transfor
     adapters: list[Transformers] = []
 
     def open_(name: str, **settings: Any) -> Transformers:
-        adapters.append(Transformers())
-        adapters[-1].open(TransformersSettings(**{"folder": checkpoint(name), **settings}))
-        return adapters[-1]
+        adapter = Transformers()
+        adapter.open(TransformersSettings(**{"folder": checkpoint(name), **settings}))
+        adapters.append(adapter)
+        return adapter
 
     yield open_
     for adapter in adapters:

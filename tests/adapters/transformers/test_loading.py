@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 import torch
 
 from echelon.adapters import Answer, Call, CallSupport, Composition, Image, Kind, Request, Sampling
-from echelon.adapters.errors import SettingsError
+from echelon.adapters.errors import MissingExtraError, SettingsError
 from echelon.adapters.networks.files import Folder
 from echelon.adapters.registry import Registry
 from echelon.adapters.settings import load
@@ -48,6 +50,25 @@ def opened(**settings: Any) -> Transformers:
 
 def test_it_is_installed_under_its_name() -> None:
     assert Registry.installed().load("transformers") is Transformers
+
+
+def test_nothing_heavy_is_imported_before_a_checkpoint_opens() -> None:
+    script = (
+        "import sys; from echelon.adapters.registry import Registry; Registry.installed().load('transformers'); "
+        "print(*{'torch', 'transformers', 'PIL', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("module", ["torch", "transformers"])
+def test_a_package_that_is_missing_is_named_with_its_extra(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    folder = checkpoint("llama")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"{module} is not installed; get it with: .*echelon\[transformers\]"):
+        opened(folder=folder)
 
 
 def test_the_card_says_where_it_runs_and_what_its_files_are(checkpoint: Checkpoint) -> None:
@@ -140,7 +161,13 @@ def test_kinds_can_be_left_out_and_not_made_up(checkpoint: Checkpoint) -> None:
         (Call.COMPREHEND, (Kind.TEXT, Kind.IMAGE), (Kind.CHOICE,)),
         (Call.LANGUAGE, (Kind.TEXT,), (Kind.CHOICE,)),
     ]
-    with pytest.raises(SettingsError, match="'input_kinds' lists audio; the checkpoint has image, json, number, text"):
+    colour = Request(Call.COMPREHEND, "?", (Image.from_array(np.zeros((9, 9, 3), np.uint8)),), labels=("red", "blue"))
+    (returned,) = model.comprehend([colour])
+    assert isinstance(returned, Answer)
+    assert returned.parts[0].kind is Kind.CHOICE
+    (probed,) = model.comprehend([model.probe(Call.COMPREHEND)])  # type: ignore[list-item]
+    assert isinstance(probed, Answer)
+    with pytest.raises(SettingsError, match="'input_kinds' lists audio, which the checkpoint"):
         opened(folder=checkpoint("llava"), input_kinds=(Kind.AUDIO,))
     with pytest.raises(SettingsError, match="'output_kinds' lists boxes"):
         opened(folder=checkpoint("llava"), output_kinds=(Kind.BOXES,))

@@ -16,11 +16,11 @@ class Ability(Protocol):
 
     @property
     def supports(self) -> Sequence[CallSupport]:
-        """The calls, with the kinds that the checkpoint really takes and gives."""
+        """The calls, with the kinds that the checkpoint really takes and gives and the settings allow."""
         ...
 
-    def probe(self, call: Call) -> Request:
-        """A typical request."""
+    def probe(self, call: Call) -> Request | None:
+        """A typical request, None to do without."""
         ...
 
     def answer(self, requests: Sequence[Request]) -> list[Returned]:

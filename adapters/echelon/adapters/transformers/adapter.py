@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from echelon.adapters.adapter import BatchAdapter
 from echelon.adapters.card import Card
-from echelon.adapters.pytorch import Ceiling
-from echelon.adapters.transformers.abilities import abilities_of, narrowed
+from echelon.adapters.content import Kind
+from echelon.adapters.pytorch import Ceiling, release
+from echelon.adapters.transformers.abilities import abilities_of
 from echelon.adapters.transformers.checkpoint import load
+from echelon.adapters.transformers.offers import check_kinds
 from echelon.adapters.transformers.settings import TransformersSettings
 
 if TYPE_CHECKING:
@@ -24,11 +26,12 @@ class Transformers(BatchAdapter[TransformersSettings]):
     def open(self, settings: TransformersSettings) -> None:
         self._settings = settings
         self._checkpoint = load(settings)
-        self._abilities: dict[Call, Ability] = {}
         abilities = abilities_of(self._checkpoint, settings, Ceiling())
-        able = {support.call: ability for ability in abilities for support in ability.supports}
-        self._supports = narrowed([support for ability in abilities for support in ability.supports], settings)
-        self._abilities.update((support.call, able[support.call]) for support in self._supports)
+        self._abilities: dict[Call, Ability] = {
+            support.call: ability for ability in abilities for support in ability.supports
+        }
+        self._supports = tuple(support for ability in abilities for support in ability.supports)
+        check_kinds(self._supports, settings)
 
     def card(self) -> Card:
         checkpoint, settings = self._checkpoint, self._settings
@@ -41,7 +44,7 @@ class Transformers(BatchAdapter[TransformersSettings]):
             checkpoint.engine,
             str(checkpoint.model.dtype).removeprefix("torch."),
             str(checkpoint.device),
-            f"{settings.video_frames} frames, evenly",
+            f"{settings.video_frames} frames, evenly" if self._takes(Kind.VIDEO) else "",
             settings.composition,
         )
 
@@ -58,3 +61,7 @@ class Transformers(BatchAdapter[TransformersSettings]):
 
     def close(self) -> None:
         del self._checkpoint, self._abilities
+        release()
+
+    def _takes(self, kind: Kind) -> bool:
+        return any(kind in support.input_kinds for support in self._supports)

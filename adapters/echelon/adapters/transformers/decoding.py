@@ -93,6 +93,8 @@ def draw(scores: Any, chances: Sequence[Chance], numbers: Sequence[float]) -> li
     def column(values: Sequence[float]) -> Any:
         return torch.tensor(values, dtype=torch.float64, device=scores.device)[:, None]
 
+    if torch.are_deterministic_algorithms_enabled():
+        scores = scores.cpu()  # a running sum on CUDA does not repeat its last bits, and is refused then
     ordered, order = scores.double().sort(dim=-1, descending=True, stable=True)
     likely = (ordered / column([chance.temperature for chance in chances])).softmax(-1)
     size = likely.shape[-1]

@@ -13,6 +13,7 @@ from echelon.adapters.content import Image, Kind, Part, Text
 from echelon.adapters.errors import EchelonError, InvalidInputError
 from echelon.adapters.transformers import media
 from echelon.adapters.transformers.inputs import Input, collated, grouped
+from echelon.adapters.transformers.offers import narrowed
 
 if TYPE_CHECKING:
     from echelon.adapters.calls import Returned
@@ -44,9 +45,9 @@ class Glance(ABC):
         self._checkpoint = checkpoint
         self._settings = settings
         self._ceiling = ceiling
-        self.supports = (CallSupport(Call.COMPREHEND, (Kind.TEXT, Kind.IMAGE), (self.gives,)),)
+        self.supports = narrowed((CallSupport(Call.COMPREHEND, (Kind.TEXT, Kind.IMAGE), (self.gives,)),), settings)
 
-    def probe(self, call: Call) -> Request:
+    def probe(self, call: Call) -> Request | None:
         import numpy as np
 
         image = Image.from_array(np.zeros((SIDE, SIDE, 3), np.uint8))

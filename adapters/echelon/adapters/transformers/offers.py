@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from echelon.adapters.calls import Call, Request, Sampling
@@ -11,7 +12,9 @@ from echelon.adapters.content import Audio, Box, Boxes, Image, Json, Kind, Numbe
 from echelon.adapters.errors import InvalidInputError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from echelon.adapters.transformers.settings import TransformersSettings
 
     Attempt = Callable[[Request], None]
 
@@ -45,10 +48,42 @@ def supports_of(attempt: Attempt, *, has_boxes: bool) -> tuple[CallSupport, ...]
     return tuple(supports)
 
 
-def probe(call: Call, kind: Kind, tokens: int) -> Request:
-    """A typical request with a part of that kind."""
+def narrowed(supports: Sequence[CallSupport], settings: TransformersSettings) -> tuple[CallSupport, ...]:
+    """The supports with no more kinds than the settings allow."""
+    kept = [
+        replace(
+            support,
+            input_kinds=_both(support.input_kinds, settings.input_kinds),
+            output_kinds=_both(support.output_kinds, settings.output_kinds),
+        )
+        for support in supports
+    ]
+    return tuple(support for support in kept if support.input_kinds and support.output_kinds)
+
+
+def check_kinds(supports: Sequence[CallSupport], settings: TransformersSettings) -> None:
+    """SettingsError for a kind that the settings list and that no call has."""
+    for key, allowed in (("input_kinds", settings.input_kinds), ("output_kinds", settings.output_kinds)):
+        there = {kind for support in supports for kind in getattr(support, key)}
+        missing = [kind for kind in allowed or () if kind not in there]
+        if missing:
+            raise SettingsError(f"'{key}' lists {', '.join(missing)}, which the checkpoint does not have")
+
+
+def _both(there: tuple[Kind, ...], allowed: tuple[Kind, ...] | None) -> tuple[Kind, ...]:
+    return there if allowed is None else tuple(kind for kind in there if kind in allowed)
+
+
+def probe(support: CallSupport, tokens: int) -> Request | None:
+    """A typical request of a call; None where only text of a certain form would answer it."""
+    taken, given = support.input_kinds, support.output_kinds
+    kind = next(kind for kind in (Kind.IMAGE, Kind.AUDIO, *taken) if kind in taken)
+    wanted = next((kind for kind in (Kind.TEXT, Kind.CHOICE) if kind in given), None)
+    if wanted is None:
+        return None
+    labels = ("yes", "no") if wanted is Kind.CHOICE else ()
     sampling = Sampling(temperature=0.0, max_token_count=tokens)
-    return Request(call, "Answer.", MADE_UP[kind](), (Kind.TEXT,), sampling=sampling)
+    return Request(support.call, "Answer.", MADE_UP[kind](), (wanted,), labels, sampling)
 
 
 def _takes(attempt: Attempt, call: Call, kind: Kind, refusals: list[InvalidInputError]) -> bool:
@@ -59,7 +94,7 @@ def _takes(attempt: Attempt, call: Call, kind: Kind, refusals: list[InvalidInput
         try:
             attempt(Request(call, "Answer.", parts, sampling=sampling))
         except InvalidInputError as error:
-            log.debug("%s with %s is not taken", call, " and ".join(part.kind for part in parts), exc_info=error)
+            log.info("%s with %s is not taken", call, " and ".join(part.kind for part in parts), exc_info=error)
             refusals.append(error)
             continue
         return True

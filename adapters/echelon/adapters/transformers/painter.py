@@ -11,6 +11,7 @@ from echelon.adapters.content import Image, Kind, Text
 from echelon.adapters.errors import EchelonError
 from echelon.adapters.transformers.brushes import BRUSHES
 from echelon.adapters.transformers.inputs import Input, Reader, collated, grouped
+from echelon.adapters.transformers.offers import narrowed
 from echelon.adapters.transformers.prompts import Prompts
 from echelon.adapters.transformers.rows import Chance, Row
 from echelon.adapters.transformers.sampling import Choosing
@@ -40,9 +41,9 @@ class Painter:
         self._reader = Reader(checkpoint, Prompts(checkpoint, settings))
         self._choosing = Choosing(checkpoint, settings)
         self._brush = BRUSHES[checkpoint.model.config.model_type](checkpoint, settings.drawing)
-        self.supports = (CallSupport(Call.GENERATE, (Kind.TEXT,), (Kind.IMAGE,)),)
+        self.supports = narrowed((CallSupport(Call.GENERATE, (Kind.TEXT,), (Kind.IMAGE,)),), settings)
 
-    def probe(self, call: Call) -> Request:
+    def probe(self, call: Call) -> Request | None:
         return Request(call, "Draw.", (Text("a cat"),), (Kind.IMAGE,))
 
     def answer(self, requests: Sequence[Request]) -> list[Returned]:

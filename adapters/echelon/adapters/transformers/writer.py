@@ -15,7 +15,7 @@ from echelon.adapters.pytorch import is_out_of_memory
 from echelon.adapters.transformers import media, reading
 from echelon.adapters.transformers.decoding import decode
 from echelon.adapters.transformers.inputs import Input, Reader, collated, grouped
-from echelon.adapters.transformers.offers import probe, supports_of
+from echelon.adapters.transformers.offers import narrowed, probe, supports_of
 from echelon.adapters.transformers.prompts import Prompts
 from echelon.adapters.transformers.rows import Labels, Row, TextRow
 from echelon.adapters.transformers.sampling import Choosing
@@ -61,12 +61,11 @@ class Writer:
         self._prompts = Prompts(checkpoint, settings)
         self._reader = Reader(checkpoint, self._prompts)
         self._choosing = Choosing(checkpoint, settings)
-        self.supports = supports_of(self._attempt, has_boxes=settings.coordinates is not None)
+        taken = supports_of(self._attempt, has_boxes=settings.coordinates is not None)
+        self.supports = narrowed(taken, settings)
 
-    def probe(self, call: Call) -> Request:
-        taken = self._support(call).input_kinds
-        kind = next(kind for kind in (Kind.IMAGE, Kind.AUDIO, *taken) if kind in taken)
-        return probe(call, kind, PROBE_TOKENS)
+    def probe(self, call: Call) -> Request | None:
+        return probe(self._support(call), PROBE_TOKENS)
 
     def _support(self, call: Call) -> CallSupport:
         return next(support for support in self.supports if support.call is call)
@@ -107,10 +106,10 @@ class Writer:
 
     def _kind(self, request: Request) -> Kind:
         """The first kind that is asked for and given; a request that offers labels and names no kind wants a choice."""
-        support = self._support(request.call)
-        preferred = request.output_kinds or ((Kind.CHOICE, Kind.TEXT) if request.labels else (Kind.TEXT,))
+        given = self._support(request.call).output_kinds
+        preferred = request.output_kinds or (*((Kind.CHOICE,) if request.labels else ()), Kind.TEXT, *given)
         for kind in preferred:
-            if kind in support.output_kinds:
+            if kind in given:
                 return kind
         raise UnsupportedError(f"the model gives no {' or '.join(preferred)}")
 
