@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from echelon.adapters import Answer, Call, Composition, Image, Kind, Request, Sampling
+from echelon.adapters import Answer, Call, CallSupport, Composition, Image, Kind, Request, Sampling
 from echelon.adapters.errors import MissingExtraError, SettingsError
 from echelon.adapters.networks.files import Folder
 from echelon.adapters.registry import Registry
@@ -171,6 +171,11 @@ def test_kinds_can_be_left_out_and_not_made_up(checkpoint: Checkpoint) -> None:
         opened(folder=checkpoint("llava"), input_kinds=(Kind.AUDIO,))
     with pytest.raises(SettingsError, match="'output_kinds' lists boxes"):
         opened(folder=checkpoint("llava"), output_kinds=(Kind.BOXES,))
+
+
+def test_what_draws_can_be_kept_from_writing(checkpoint: Checkpoint) -> None:
+    model = opened(folder=checkpoint("janus"), output_kinds=(Kind.IMAGE,))
+    assert model.card().calls == (CallSupport(Call.GENERATE, (Kind.TEXT,), (Kind.IMAGE,)),)
 
 
 def test_a_processor_can_be_set_otherwise(checkpoint: Checkpoint) -> None:
