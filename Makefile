@@ -4,6 +4,7 @@ BIN := .venv/bin
 BUF := .tools/node_modules/.bin/buf
 IMAGE := build/contract.binpb
 BASE := proto/base/v1.binpb
+GENERATED := proto/echelon/v1 proto/echelon/wire/open_inference.binpb
 
 .PHONY: demo test lowest lint proto check-proto wheel image bench browser clean
 .DEFAULT_GOAL := test
@@ -30,8 +31,8 @@ proto: .venv-proto/ready ## Generate the contract's Python code.
 	PATH=$(CURDIR)/.venv-proto/bin:$$PATH python proto/generate.py proto $(IMAGE)
 
 check-proto: proto $(BUF) ## Drift, style and compatibility of the contract.
-	git diff --exit-code -- proto/echelon/v1
-	test -z "$$(git status --porcelain -- proto/echelon/v1)"
+	git diff --exit-code -- $(GENERATED)
+	test -z "$$(git status --porcelain -- $(GENERATED))"
 	cd proto && ../$(BUF) format -d --exit-code .
 	$(BUF) lint $(IMAGE) --config '{"version":"v2","lint":{"use":["STANDARD","COMMENTS"],"ignore":["google"]}}'
 	$(BUF) breaking $(IMAGE) --against $(BASE) --config '{"version":"v2","breaking":{"use":["FILE"]}}'
