@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from echelon.adapters import (
     Answer,
@@ -36,6 +37,7 @@ from echelon.adapters.onnx import Onnx, OnnxSettings
 from echelon.adapters.onnx.session import Runtime, Session
 from echelon.adapters.registry import Registry
 from echelon.adapters.settings import load
+from echelon.clients import AsyncClient
 
 TENSOR_TO_TENSOR = {"inputs": {"x": {"part": "tensor"}}, "output": {"kind": "tensor", "from": ["y"]}}
 
@@ -295,3 +297,41 @@ def test_an_image_goes_the_whole_way(passing: Any, folder_of: Any, opened: Any) 
     model = opened(folder_of(passing([3, "h", "w"]), route))
     (answer,) = model.generate([Request(Call.GENERATE, parts=(image,))])
     assert (answer.parts[0].array() == image.array()).all()
+
+
+GREEDY = [
+    helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
+    helper.make_node("Pow", ["n", "exponent"], ["size"]),
+    helper.make_node("Expand", ["one", "size"], ["heap"]),
+    helper.make_node("ReduceMax", ["heap"], ["most"], keepdims=1),
+    helper.make_node("Mul", ["x", "most"], ["y"]),
+]
+"""Fills n**42 floats for a batch of n: one for a single item, 16 TiB for two."""
+
+
+async def test_a_batch_that_memory_does_not_hold_runs_in_halves(serving: Any, folder_of: Any) -> None:
+    weights = {"exponent": np.array([42]), "one": np.ones(1, np.float32)}
+    graph = helper.make_graph(
+        GREEDY,
+        "network",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
+        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    network = model.SerializeToString()
+    route = {"inputs": {"x": {"part": "number"}}, "output": {"kind": "number", "from": ["y"]}}
+    settings = {"folder": str(folder_of(network, route))}
+    models = [{"name": "greedy", "adapter": "onnx", "max_batch_size": 2, "max_delay_ms": 500, "settings": settings}]
+    async with serving(models) as server, AsyncClient(server.listener.address) as client:
+        numbers = [Request(Call.COMPREHEND, parts=(Number(value),)) for value in (3.0, 5.0)]
+        outcomes = await asyncio.gather(*(client.ask("greedy", request) for request in numbers))
+        card = (await client.model("greedy")).card
+    assert [outcome.parts for outcome in outcomes if isinstance(outcome, Answer)] == [(Number(3.0),), (Number(5.0),)]
+    assert card.max_batch_size == 1
+
+
+def test_a_limit_of_a_gpus_memory_needs_a_gpu(passing: Any, folder_of: Any) -> None:
+    folder = folder_of(passing([2]), {"inputs": {"x": {"part": "tensor"}}, "output": {"kind": "tensor", "from": ["y"]}})
+    with pytest.raises(SettingsError, match="'memory_gib' is for GPUs, and none can be used"):
+        Onnx().open(OnnxSettings(folder=folder, providers=("CPUExecutionProvider",), memory_gib=1.0))

@@ -6,7 +6,7 @@ import gc
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from echelon.adapters.errors import BackendError, LimitExceededError, MissingExtraError, SettingsError
+from echelon.adapters.errors import BackendError, MissingExtraError, OutOfMemoryError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +39,18 @@ def device_of(wanted: str, torch: Any) -> Any:
     return device
 
 
+def limit_memory(gib: float | None, device: Any, torch: Any) -> None:
+    """Let this process take so much of the GPU's memory at most; SettingsError where the device is none."""
+    if gib is None:
+        return
+    if device.type != "cuda":
+        raise SettingsError(
+            f"'memory_gib' is for GPUs, and the device is {device}; isolation limits what the CPU's may be"
+        )
+    whole = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, gib * 2**30 / whole), device)
+
+
 def make_deterministic(torch: Any) -> None:
     """Have PyTorch, in this whole process, use only operations that repeat their results, or raise."""
     import os
@@ -69,7 +81,7 @@ class Ceiling:
         """What `work` gives for all `items`, a batch after the other.
 
         A batch that runs out of memory is halved and tried once more. Raises BackendError where that does not help
-        either, and LimitExceededError for an item that does not even fit alone.
+        either, and OutOfMemoryError for an item that does not even fit alone.
         """
         results: list[ResultT] = []
         while len(results) < len(items):
@@ -87,7 +99,7 @@ class Ceiling:
         if made is not None:
             return made
         if len(half) == 1:
-            raise LimitExceededError("the model's device has not enough memory for this call")
+            raise OutOfMemoryError("the model's device has not enough memory for this call")
         self._lower(len(half))
         raise BackendError(f"the model's device ran out of memory with {len(half)} calls at once")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from echelon.adapters.errors import ConfigurationError, MissingExtraError, SettingsError
+from echelon.adapters.errors import ConfigurationError, MissingExtraError, OutOfMemoryError, SettingsError
 from echelon.adapters.networks.network import Port
 from echelon.adapters.onnx.external import locations
 from echelon.adapters.settings import load
@@ -46,6 +46,8 @@ class Runtime:
     intra_op_threads: int = 1
     inter_op_threads: int = 1
     allow_spinning: bool = False
+    memory_gib: float | None = None
+    """What a session may take of the GPU's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Session:
         self._external = _external(folder, model, where)
         options = _options(ort, folder, runtime, self._external)
         options.use_deterministic_compute = deterministic
-        self._session = _load(ort, model, options, _available(ort, runtime.providers), where)
+        available = _available(ort, runtime.providers)
+        self._session = _load(ort, model, options, _limited(available, runtime.memory_gib), where)
         self._external = {}  # needed only while the session loads
         provider: str = self._session.get_providers()[0]
         self.device = DEVICES.get(provider, provider)
@@ -92,11 +95,14 @@ class Session:
         _say_fallback(runtime.providers, ort.get_available_providers(), provider, where)
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The named outputs for a batch of inputs."""
-        if self._bound:
-            return self.run_bound(outputs, feeds)
-        results: list[NDArray[Any]] = self._session.run(outputs, feeds)
-        return results
+        """The named outputs for a batch of inputs; OutOfMemoryError where it does not fit."""
+        try:
+            return self.run_bound(outputs, feeds) if self._bound else self._session.run(outputs, feeds)
+        except Exception as error:
+            # Its errors share no class but this, and this one only its words.
+            if "Failed to allocate memory" in str(error):
+                raise OutOfMemoryError("the model's device has not enough memory for this call") from error
+            raise
 
     def run_bound(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The same through an IO binding, which saves a copy where the network is not on the CPU."""
@@ -173,7 +179,17 @@ def _available(ort: Any, preferred: tuple[str, ...]) -> list[str]:
     return chosen
 
 
-def _load(ort: Any, model: bytes, options: Any, providers: list[str], where: str) -> Any:
+def _limited(providers: Sequence[str], memory_gib: float | None) -> list[Any]:
+    """The providers, with the limit where they know one."""
+    if memory_gib is None:
+        return list(providers)
+    if "CUDAExecutionProvider" not in providers:
+        raise SettingsError("'memory_gib' is for GPUs, and none can be used; isolation limits what the CPU's may be")
+    limits = {"CUDAExecutionProvider": {"gpu_mem_limit": int(memory_gib * 2**30)}}
+    return [(provider, limits.get(provider, {})) for provider in providers]
+
+
+def _load(ort: Any, model: bytes, options: Any, providers: list[Any], where: str) -> Any:
     try:
         return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # its errors share no class but this

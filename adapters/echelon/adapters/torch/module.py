@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.errors import OutOfMemoryError, SettingsError
 from echelon.adapters.networks.network import Port
-from echelon.adapters.pytorch import device_of, import_torch, is_out_of_memory, make_deterministic
+from echelon.adapters.pytorch import device_of, import_torch, is_out_of_memory, limit_memory, make_deterministic
 from echelon.adapters.settings import load, nearest
 from echelon.adapters.torch.graphs import Graphs
 from echelon.adapters.torch.settings import ModuleEntry
@@ -30,17 +30,12 @@ class TorchEngine:
         self._device = device_of(settings.device, self._torch)
         if settings.threads is not None:
             self._torch.set_num_threads(settings.threads)
-        for key in ("cuda_graphs", "memory_gib"):
-            if getattr(settings, key) and self._device.type != "cuda":
-                raise SettingsError(f"{key!r} is for GPUs, and the device is {self._device}")
+        if settings.cuda_graphs and self._device.type != "cuda":
+            raise SettingsError(f"'cuda_graphs' is for GPUs, and the device is {self._device}")
+        limit_memory(settings.memory_gib, self._device, self._torch)
         known = self._torch.compiler.list_backends(exclude_tags=())
         if settings.compile is not None and settings.compile not in known:
             raise SettingsError(f"'compile' is {settings.compile!r}{nearest(settings.compile, known)}")
-        if settings.memory_gib is not None:
-            whole = self._torch.cuda.get_device_properties(self._device).total_memory
-            self._torch.cuda.set_per_process_memory_fraction(
-                min(1.0, settings.memory_gib * 2**30 / whole), self._device
-            )
 
     @property
     def name(self) -> str:

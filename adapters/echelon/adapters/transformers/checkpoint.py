@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.errors import MissingExtraError, SettingsError
 from echelon.adapters.networks.files import Folder
-from echelon.adapters.pytorch import device_of, import_torch, make_deterministic
+from echelon.adapters.pytorch import device_of, import_torch, limit_memory, make_deterministic
 
 if TYPE_CHECKING:
     from echelon.adapters.transformers.settings import TransformersSettings
@@ -74,6 +74,7 @@ def load(settings: TransformersSettings) -> Checkpoint:
     if settings.deterministic:
         make_deterministic(torch)
     device = device_of(settings.device, torch)
+    limit_memory(settings.memory_gib, device, torch)
     trust: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
     try:
         config = transformers.AutoConfig.from_pretrained(path, **trust)

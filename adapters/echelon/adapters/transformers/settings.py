@@ -77,6 +77,8 @@ class TransformersSettings:
     deterministic: bool = False
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
+    memory_gib: float | None = None
+    """What this process may take of the GPU's memory."""
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3"] = "auto"
     processor: dict[str, Any] = field(default_factory=dict)
     """Overrides of the processor's own settings, such as `max_pixels`."""
