@@ -38,9 +38,21 @@ class TritonCall:
             # So that Triton drops it from its queue as well.
             message.parameters["timeout"].int64_param = max(1, int(remaining_s * 1e6))
         for name, values in feeds.items():
-            await self._write(message, name, values if self._signature.batched else values[0])
+            given = values if self._signature.batched else values[0]
+            data_type = NAMES[self._signature.inputs[name].data_type]
+            tensor = message.inputs.add(name=name, datatype=data_type, shape=given.shape)
+            region = await self._region(given.nbytes) if _is_large(given) else None
+            if region is not None:
+                self._written.append(region)
+                region.buffer[: given.nbytes] = given.data.cast("B")
+                _share(tensor, region, given.nbytes)
+            else:
+                message.raw_input_contents.append(_packed(given) if data_type == "BYTES" else given.tobytes())
         for name in outputs:
-            await self._ask(message.outputs.add(name=name), self._signature.output_bytes.get(name, 0))
+            asked, size = message.outputs.add(name=name), self._signature.output_bytes.get(name, 0)
+            if size >= LEAST_BYTES and (region := await self._region(size)) is not None:
+                self._read[name] = region
+                _share(asked, region, size)
         return message
 
     def results(self, response: Any, outputs: Sequence[str]) -> list[NDArray[Any]]:
@@ -57,27 +69,8 @@ class TritonCall:
             assert self._regions is not None
             self._regions.give(region, done=done)
 
-    async def _write(self, message: Any, name: str, values: NDArray[Any]) -> None:
-        data_type = NAMES[self._signature.inputs[name].data_type]
-        tensor = message.inputs.add(name=name, datatype=data_type, shape=values.shape)
-        region = None if data_type == "BYTES" else await self._region(values.nbytes)
-        if region is None:
-            message.raw_input_contents.append(_packed(values) if data_type == "BYTES" else values.tobytes())
-        else:
-            self._written.append(region)
-            region.buffer[: values.nbytes] = values.data.cast("B")
-            _share(tensor, region, values.nbytes)
-
-    async def _ask(self, tensor: Any, size: int) -> None:
-        region = await self._region(size)
-        if region is not None:
-            self._read[tensor.name] = region
-            _share(tensor, region, size)
-
     async def _region(self, size: int) -> Region | None:
-        if self._regions is None or size < LEAST_BYTES:
-            return None
-        return await self._regions.take(size)
+        return None if self._regions is None else await self._regions.take(size)
 
     def _result(self, said: Any, response: Any, at: int) -> NDArray[Any]:
         import numpy as np
@@ -99,6 +92,10 @@ class TritonCall:
             )
         whole = values.reshape(shape)
         return whole if self._signature.batched else whole[None]
+
+
+def _is_large(values: NDArray[Any]) -> bool:
+    return values.dtype != BYTES and values.nbytes >= LEAST_BYTES
 
 
 def _share(tensor: Any, region: Region, size: int) -> None:

@@ -51,7 +51,7 @@ class Connection:
         else:
             self._channel = factory.secure_channel(settings.url, _credentials(settings.tls), options=CHANNEL)
         self._stub = stubs.GRPCInferenceServiceStub(self._channel)
-        self._headers = tuple(headers(settings).items())
+        self._headers = tuple(headers(settings).items()) or None
         self.pb = pb
 
     def call(self, method: str, message: Any, timeout_s: float | None = PATIENCE_S) -> Any:
