@@ -319,6 +319,8 @@ class TensorOutput(Output):
     kind = Kind.TENSOR
 
     def parts(self, outputs: Sequence[NDArray[Any]], requests: Sequence[Request]) -> Sequence[Part | EchelonError]:
+        if len(outputs[0]) == 1:
+            return [Tensor.from_array(outputs[0][0])]
         # One copy of the whole batch, and slices of it.
         whole = Tensor.from_array(outputs[0])
         shape, size = whole.shape[1:], len(whole.data) // len(outputs[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import isnan, prod
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.calls import Answer, Call, Request
@@ -250,7 +250,7 @@ def _answers(output: Output, results: Sequence[NDArray[Any]], requests: Sequence
 
     if any(values.shape[:1] != (len(requests),) for values in results):
         return [OutputInvalidError("the network's output has another batch than its input")] * len(requests)
-    if not any(values.dtype.kind == "f" and np.isnan(values).any() for values in results):
+    if not _has_nan(results):
         return [_outcome(made) for made in _made(output, results, requests)]
     whole = np.logical_and.reduce([_whole_rows(values) for values in results])
     rows = np.flatnonzero(whole).tolist()
@@ -266,6 +266,14 @@ def _answers(output: Output, results: Sequence[NDArray[Any]], requests: Sequence
 
 def _outcome(made: Part | EchelonError) -> Returned:
     return made if isinstance(made, EchelonError) else Answer((made,))
+
+
+def _has_nan(results: Sequence[NDArray[Any]]) -> bool:
+    """Whether there is a NaN in any output: a sum of squares is NaN for no other reason, and quickly had."""
+    import numpy as np
+
+    found = [values.dtype.kind == "f" and isnan(np.vdot(values, values)) for values in results]
+    return any(found)
 
 
 def _whole_rows(values: NDArray[Any]) -> NDArray[Any]:
