@@ -98,6 +98,7 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTriton]:
     write_model(repository, "six", ENSEMBLE)
     (repository / "six" / "1").mkdir(exist_ok=True)
     write_model(repository, "large", ports(batch=4, x=f"in FP32 {LARGE}", y=f"out FP32 {LARGE}"), DOUBLE)
+    write_model(repository, "broken", ports(batch=4, x=f"in FP32 {LARGE}", y=f"out FP32 {LARGE}"), FAULT)
     write_model(repository, "nap", ports(batch=8, x="in FP32 1", y="out FP32 1"), NAP)
     write_model(repository, "fault", VECTOR, FAULT)
     write_model(repository, "shout", ports(batch=8, text="in STRING 1", shouted="out STRING 1"), SHOUT)
@@ -390,6 +391,23 @@ async def test_shared_memory_that_a_new_triton_does_not_know_costs_no_call(
             other.unregister_system_shared_memory()  # as a Triton that started anew
         for _ in range(2):
             assert values(await client.ask("triton", request)) == (row * 2).tolist()
+
+
+async def test_a_model_that_fails_gives_its_shared_memory_back(
+    serving: Serving, triton: RealTriton, tmp_path: Path
+) -> None:
+    import tritonclient.grpc
+
+    request = Request(Call.COMPREHEND, parts=(Tensor.from_array(np.zeros(LARGE, np.float32)),))
+    async with (
+        serving(model(tmp_path, triton.url, tensor("broken"))) as server,
+        AsyncClient(server.listener.address, ONCE) as client,
+    ):
+        for _ in range(5):
+            with pytest.raises(errors.AdapterFailedError):
+                await client.ask("triton", request)
+        with tritonclient.grpc.InferenceServerClient(triton.url) as inspector:
+            assert len(inspector.get_system_shared_memory_status().regions) == 2  # one in, one out
 
 
 async def test_a_model_that_triton_changed_stays_away(serving: Serving, own_triton: RealTriton, tmp_path: Path) -> None:

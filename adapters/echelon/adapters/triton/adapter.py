@@ -18,7 +18,7 @@ from echelon.adapters.networks.routes import Routes
 from echelon.adapters.settings import load
 from echelon.adapters.triton import signature
 from echelon.adapters.triton.call import TritonCall
-from echelon.adapters.triton.connection import Connection, shown, text
+from echelon.adapters.triton.connection import Connection, answered, shown, text
 from echelon.adapters.triton.memory import Regions
 from echelon.adapters.triton.settings import TritonModel, TritonSettings
 
@@ -198,7 +198,11 @@ class Triton(AsyncAdapter[TritonSettings]):
         call, done = TritonCall(self._connection.pb, found, regions), False
         try:
             message = await call.request(feeds, route.output.sources, request.remaining_s())
-            response = await self._connection.call("ModelInfer", message, request.remaining_s())
+            try:
+                response = await self._connection.call("ModelInfer", message, request.remaining_s())
+            except Exception as error:
+                done = answered(error)
+                raise
             done = True
             results = call.results(response, route.output.sources)
         finally:

@@ -104,6 +104,16 @@ def text(error: BaseException) -> str:
     return str(error.details() or "") if isinstance(error, grpc.RpcError) else ""
 
 
+def answered(error: BaseException) -> bool:
+    """Whether Triton itself ended the call, and works on it no more."""
+    import grpc
+
+    return isinstance(error, grpc.RpcError) and error.code().name not in _GIVEN_UP
+
+
+_GIVEN_UP = {"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"}
+
+
 def shown(error: Exception, model: str, url: str) -> Exception:
     """The error for our caller; Triton's own words are its operator's, and stay in the cause.
 

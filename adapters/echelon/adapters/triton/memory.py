@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from collections import deque
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Regions:
         free = self._free.get(size)
         if free:
             return free.pop()
-        if sum(region.size for region in self._all) + size > self._limit:
+        if sum(region.size for region in self._all) + size > self._limit or not _has_room(size):
             return None
         return await self._make(size)
 
@@ -114,6 +115,15 @@ class Regions:
             _destroy(region)
             raise
         return region
+
+
+def _has_room(size: int) -> bool:
+    """Whether the machine's shared memory holds that much more: writing where it does not would end the process."""
+    try:
+        there = os.statvfs("/dev/shm")  # noqa: S108  (where Linux keeps it; nothing is opened)
+    except OSError:
+        return True
+    return there.f_bavail * there.f_frsize > 2 * size
 
 
 def _destroy(region: Region) -> None:
