@@ -4,7 +4,7 @@ BIN := .venv/bin
 BUF := .tools/node_modules/.bin/buf
 IMAGE := build/contract.binpb
 BASE := proto/base/v1.binpb
-GENERATED := proto/echelon/v1 proto/echelon/wire/open_inference.binpb
+GENERATED := proto/echelon/v1 proto/echelon/wire/open_inference.binpb proto/echelon/wire/plain_rules.py
 
 .PHONY: demo test lowest lint proto check-proto wheel image bench browser clean
 .DEFAULT_GOAL := test

@@ -1,4 +1,4 @@
-"""Generates the Python code of the contract, and the image that buf checks.
+"""Generates the Python code of the contract, its rules in Python, and the image that buf checks.
 
 Run by `make proto` in a tool environment of its own: grpcio-tools and the packages that Echelon serves with cannot
 share one. The sources import buf/validate/validate.proto for their rules; the generated code must not, since a module
@@ -13,6 +13,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, field_mask_pb2, timestamp_pb2  # noqa: F401  (see above)
 from google.rpc import status_pb2  # noqa: F401  (see above)
 from grpc_tools import protoc
+from write_rules import Writer
 
 PROTO = Path(__file__).parent
 RULES = "buf/validate/validate.proto"
@@ -62,6 +63,7 @@ def main(out: Path, image: Path) -> None:
         *OURS,
     )
     files = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
+    (out / "echelon/wire/plain_rules.py").write_text(Writer(files).module())
     kept = [file for file in files.file if file.name != RULES]
     for file in kept:
         if RULES in file.dependency:
