@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -116,14 +116,20 @@ def serving(vendor: None) -> Callable[..., Any]:
 
 @pytest.fixture
 def processes(vendor: None) -> Iterator[Callable[..., Any]]:
-    """Starts `echelon serve` in a process of its own; the process and the address it says. A long log wants a file."""
+    """Starts `echelon serve` in a process of its own; the process and the address it says. A long log wants a file.
+
+    `inside` is a command that runs another one, which is then its own: in namespaces, say.
+    """
     started: list[subprocess.Popen[str]] = []
 
     def start(
-        *options: str, listen: str = "127.0.0.1:0", log: int | IO[str] = subprocess.PIPE
+        *options: str,
+        listen: str = "127.0.0.1:0",
+        log: int | IO[str] = subprocess.PIPE,
+        inside: Sequence[str] = (),
     ) -> tuple[subprocess.Popen[str], str]:
         command = [sys.executable, "-m", "echelon.cli", "serve", "--listen", listen, "--trust", "acme-models", *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen([*inside, *command], stdout=subprocess.PIPE, stderr=log, text=True)
         started.append(process)
         assert process.stdout is not None
         said = re.search(r" on (\S+)$", process.stdout.readline())

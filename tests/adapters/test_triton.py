@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,15 @@ class TritonPythonModel:
 """
 DOUBLE = PYTHON.format(body="return answer(y=values('x') * 2)")
 TRIPLE = PYTHON.format(body="return answer(y=values('x') * 3)")
+MOODY = PYTHON.format(
+    body="""first = float(values('x')[0, 0])
+        if first < 0:
+            raise ValueError('sesame-4711')
+        time.sleep(first)
+        return answer(y=values('x') * 2)"""
+)
+"""Sleeps as long as the first number says, and fails where it is negative."""
+MIXED = PYTHON.format(body="return answer(y=values('x') + values('z'), w=values('z') * 2)")
 NAP = PYTHON.format(body="time.sleep(float(values('x')[0, 0])); return answer(y=values('x'))")
 FAULT = PYTHON.format(body="raise ValueError('sesame-4711')")
 SHOUT = PYTHON.format(
@@ -98,7 +108,9 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTriton]:
     write_model(repository, "six", ENSEMBLE)
     (repository / "six" / "1").mkdir(exist_ok=True)
     write_model(repository, "large", ports(batch=4, x=f"in FP32 {LARGE}", y=f"out FP32 {LARGE}"), DOUBLE)
-    write_model(repository, "broken", ports(batch=4, x=f"in FP32 {LARGE}", y=f"out FP32 {LARGE}"), FAULT)
+    write_model(repository, "moody", ports(batch=4, x=f"in FP32 {LARGE}", y=f"out FP32 {LARGE}"), MOODY)
+    mixed = ports(batch=4, x=f"in FP32 {LARGE}", z="in FP32 1", y=f"out FP32 {LARGE}", w="out FP32 1")
+    write_model(repository, "mixed", mixed, MIXED)
     write_model(repository, "nap", ports(batch=8, x="in FP32 1", y="out FP32 1"), NAP)
     write_model(repository, "fault", VECTOR, FAULT)
     write_model(repository, "shout", ports(batch=8, text="in STRING 1", shouted="out STRING 1"), SHOUT)
@@ -169,24 +181,58 @@ async def test_the_card_says_what_triton_says(serving: Serving, triton: RealTrit
 
 
 @pytest.mark.parametrize("sharing", ["auto", "off"])
+def shared(triton: RealTriton) -> set[str]:
+    """The names of the regions that Triton knows."""
+    import tritonclient.grpc
+
+    with tritonclient.grpc.InferenceServerClient(triton.url) as inspector:
+        return set(inspector.get_system_shared_memory_status().regions)
+
+
+def row(first: float, step: float = 1.0) -> Request:
+    """A tensor that goes through shared memory, with `first` at its beginning."""
+    return vector(first, *(step * np.arange(1, LARGE)))
+
+
+def doubled(request: Request) -> list[float]:
+    (part,) = request.parts
+    assert isinstance(part, Tensor)
+    listed: list[float] = (part.array() * 2).tolist()
+    return listed
+
+
+@pytest.mark.parametrize("sharing", ["auto", "off"])
 async def test_large_tensors_are_the_same_shared_or_sent(
     serving: Serving, triton: RealTriton, tmp_path: Path, sharing: str
 ) -> None:
-    import tritonclient.grpc
-
-    given = np.random.default_rng(0).standard_normal((3, LARGE)).astype(np.float32)
+    asked = [row(n, n) for n in range(3)]
     async with (
         serving(model(tmp_path, triton.url, tensor("large"), shared_memory=sharing)) as server,
         AsyncClient(server.listener.address) as client,
     ):
-        asked = [Request(Call.COMPREHEND, parts=(Tensor.from_array(row),)) for row in given]
         outcomes = await asyncio.gather(*(client.ask("triton", request) for request in asked))
-        with tritonclient.grpc.InferenceServerClient(triton.url) as inspector:
-            regions = inspector.get_system_shared_memory_status().regions
-    assert [values(outcome) for outcome in outcomes] == (given * 2).tolist()
-    assert bool(regions) == (sharing == "auto")
-    with tritonclient.grpc.InferenceServerClient(triton.url) as inspector:
-        assert not inspector.get_system_shared_memory_status().regions
+        assert bool(shared(triton)) == (sharing == "auto")
+    assert [values(outcome) for outcome in outcomes] == [doubled(request) for request in asked]
+    assert not shared(triton)
+
+
+@pytest.mark.parametrize("sharing", ["auto", "off"])
+async def test_small_tensors_beside_large_ones_stay_in_the_message(
+    serving: Serving, triton: RealTriton, tmp_path: Path, sharing: str
+) -> None:
+    inputs = {name: {"part": "tensor", "name": name} for name in ("x", "z")}
+    both = route("comprehend", "mixed", {"kind": "tensor", "from": ["y"]}, **inputs)
+    small = route("generate", "mixed", {"kind": "tensor", "from": ["w"]}, **inputs)
+    given = {"x": np.arange(1, LARGE + 1, dtype=np.float32), "z": np.full(1, 5, np.float32)}
+    parts = tuple(Tensor.from_array(value, name=name) for name, value in given.items())
+    async with (
+        serving(model(tmp_path, triton.url, both, small, shared_memory=sharing)) as server,
+        AsyncClient(server.listener.address) as client,
+    ):
+        large = await client.ask("triton", Request(Call.COMPREHEND, parts=parts))
+        tiny = await client.ask("triton", Request(Call.GENERATE, parts=parts))
+    assert values(large)[:3] == [6, 7, 8]
+    assert values(tiny) == [10]
 
 
 async def test_texts_files_and_documents_travel_as_bytes(serving: Serving, triton: RealTriton, tmp_path: Path) -> None:
@@ -358,21 +404,30 @@ async def health(address: str, *, serving: bool) -> None:
 
 
 async def test_a_triton_that_is_killed_and_comes_back(serving: Serving, own_triton: RealTriton, tmp_path: Path) -> None:
-    rows = np.arange(2 * LARGE, dtype=np.float32).reshape(2, LARGE)
-    large = [Request(Call.COMPREHEND, parts=(Tensor.from_array(row),)) for row in rows]
     async with (
         serving(model(tmp_path, own_triton.url, tensor("large"))) as server,
         AsyncClient(server.listener.address, ONCE) as client,
     ):
-        assert values(await client.ask("triton", large[0])) == (rows[0] * 2).tolist()
+        assert values(await client.ask("triton", row(1))) == doubled(row(1))
+        before = shared(own_triton)
         await asyncio.to_thread(own_triton.kill)
-        with pytest.raises(errors.BackendError, match=r"Triton at .* is away") as away:
-            await client.ask("triton", large[0])
-        assert away.value.retryable
+        for _ in range(2):
+            with pytest.raises(errors.BackendError, match=r"Triton at .* is away") as away:
+                await client.ask("triton", row(1))
+            assert away.value.retryable
         await health(server.listener.address, serving=False)
         await asyncio.to_thread(own_triton.start)
         await health(server.listener.address, serving=True)
-        assert values(await client.ask("triton", large[1])) == (rows[1] * 2).tolist()
+        assert values(await client.ask("triton", row(2))) == doubled(row(2))
+        after = shared(own_triton)
+    assert len(before) == len(after) == 2  # one in, one out
+    assert not before & after
+    assert not there(before | after)
+
+
+def there(names: set[str]) -> set[str]:
+    """Of these regions, those that the machine still has."""
+    return {name for name in names if (Path("/dev/shm") / name).exists()}
 
 
 async def test_shared_memory_that_a_new_triton_does_not_know_costs_no_call(
@@ -380,34 +435,104 @@ async def test_shared_memory_that_a_new_triton_does_not_know_costs_no_call(
 ) -> None:
     import tritonclient.grpc
 
-    row = np.arange(LARGE, dtype=np.float32)
-    request = Request(Call.COMPREHEND, parts=(Tensor.from_array(row),))
     async with (
         serving(model(tmp_path, triton.url, tensor("large"))) as server,
         AsyncClient(server.listener.address, ONCE) as client,
     ):
-        assert values(await client.ask("triton", request)) == (row * 2).tolist()
+        asked = [row(n) for n in range(4)]
+        await asyncio.gather(*(client.ask("triton", request) for request in asked))
+        before = shared(triton)
         with tritonclient.grpc.InferenceServerClient(triton.url) as other:
             other.unregister_system_shared_memory()  # as a Triton that started anew
-        for _ in range(2):
-            assert values(await client.ask("triton", request)) == (row * 2).tolist()
+        for request in (*asked, row(9)):
+            assert values(await client.ask("triton", request)) == doubled(request)
+        assert shared(triton)
+        assert not shared(triton) & before
+        assert not there(before)
 
 
-async def test_a_model_that_fails_gives_its_shared_memory_back(
-    serving: Serving, triton: RealTriton, tmp_path: Path
+@pytest.mark.parametrize("first", [-1.0, 3.0])
+async def test_the_shared_memory_of_a_call_that_fails_or_is_given_up_is_dropped(
+    serving: Serving, triton: RealTriton, tmp_path: Path, until: Callable[..., Any], first: float
 ) -> None:
-    import tritonclient.grpc
-
-    request = Request(Call.COMPREHEND, parts=(Tensor.from_array(np.zeros(LARGE, np.float32)),))
     async with (
-        serving(model(tmp_path, triton.url, tensor("broken"))) as server,
+        serving(model(tmp_path, triton.url, tensor("moody"))) as server,
         AsyncClient(server.listener.address, ONCE) as client,
     ):
-        for _ in range(5):
-            with pytest.raises(errors.AdapterFailedError):
-                await client.ask("triton", request)
-        with tritonclient.grpc.InferenceServerClient(triton.url) as inspector:
-            assert len(inspector.get_system_shared_memory_status().regions) == 2  # one in, one out
+        sound = asyncio.create_task(client.ask("triton", row(1)))
+        await until(lambda: len(shared(triton)) == 2)
+        other = shared(triton)
+        bad = Request(Call.COMPREHEND, parts=row(first).parts, deadline=time.monotonic() + 0.8)
+        with pytest.raises((errors.AdapterFailedError, errors.BudgetExceededError)):
+            await client.ask("triton", bad)
+        await until(lambda: not there(shared(triton) - other))
+        assert values(await sound) == doubled(row(1))
+        assert there(other) == other
+        async with asyncio.timeout(60):
+            await until(lambda: shared(triton) == other)  # once the model is done, and health was asked
+        assert values(await client.ask("triton", row(0))) == doubled(row(0))
+        assert shared(triton) == other
+
+
+@pytest.fixture
+def small_memory() -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """64 MiB of shared memory in namespaces of its own: as seen from here, and the command that runs others in them."""
+    mounted = "mount -t tmpfs -o size=64m tmpfs /dev/shm && echo mounted && exec sleep 600"
+    keeper = subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert keeper.stdout is not None
+        if keeper.stdout.readline() != "mounted\n":
+            pytest.skip(f"this machine lets nobody have namespaces: {keeper.communicate()[1]}")
+        target = ("--target", str(keeper.pid))
+        yield (
+            Path(f"/proc/{keeper.pid}/root/dev/shm"),
+            ("nsenter", *target, "--user", "--mount", "--preserve-credentials"),
+        )
+    finally:
+        keeper.kill()
+        keeper.communicate()
+
+
+async def test_no_memory_is_shared_where_the_machine_has_no_room(
+    processes: Callable[..., Any], small_memory: tuple[Path, tuple[str, ...]], tmp_path: Path
+) -> None:
+    place, inside = small_memory
+    large = ports(batch=4, x=f"in FP32 {LARGE}", y=f"out FP32 {LARGE}").replace("count: 2", "count: 1")
+    write_model(tmp_path / "repository", "large", large, DOUBLE)
+    triton = RealTriton(tmp_path / "repository", tmp_path, inside=inside)
+    await asyncio.to_thread(triton.start)
+    try:
+        (tmp_path / "serve.yaml").write_text(yaml.safe_dump({"models": model(tmp_path, triton.url, tensor("large"))}))
+        with (tmp_path / "serve.log").open("w") as log:
+            process, address = processes("--config", str(tmp_path / "serve.yaml"), log=log, inside=inside)
+        asked = [row(n) for n in range(4)]
+        async with AsyncClient(address) as client:
+            assert values(await client.ask("triton", asked[0])) == doubled(asked[0])
+            alone = shared(triton)
+            filler = place / "filler"
+            filler.write_bytes(bytes(_free(place) - (1 << 20)))  # Triton's model has what it needs
+            outcomes = await asyncio.gather(*(client.ask("triton", request) for request in asked))
+            crowded = shared(triton)
+            filler.unlink()
+            await asyncio.gather(*(client.ask("triton", request) for request in asked))
+            roomy = shared(triton)
+    finally:
+        triton.stop()
+    assert [values(outcome) for outcome in outcomes] == [doubled(request) for request in asked]
+    assert process.poll() is None
+    assert len(alone) == 2
+    assert crowded == alone
+    assert roomy > alone
+
+
+def _free(place: Path) -> int:
+    said = os.statvfs(place)
+    return said.f_bavail * said.f_frsize
 
 
 async def test_a_model_that_triton_changed_stays_away(serving: Serving, own_triton: RealTriton, tmp_path: Path) -> None:

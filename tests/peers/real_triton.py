@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,18 @@ START_S = 60.0
 
 
 class RealTriton:
-    """One `tritonserver` over a model repository; it can be killed and started again on the same address."""
+    """One `tritonserver` over a model repository; it can be killed and started again on the same address.
 
-    def __init__(self, repository: Path, folder: Path, *options: str) -> None:
+    `inside` is a command that runs another one, which is then its own: in namespaces, say.
+    """
+
+    def __init__(self, repository: Path, folder: Path, *options: str, inside: Sequence[str] = ()) -> None:
         if not (ENVIRONMENT / "bin" / "python").exists():
             raise FileNotFoundError(f"there is no Triton in {ENVIRONMENT}: run make test, which puts it there")
         self._folder = folder
         self._repository = repository
         self._options = options
+        self._inside = inside
         self._ports = [_free_port() for _ in range(3)]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,6 +60,7 @@ class RealTriton:
             shutil.copy(stub, backends / "python")
         grpc_port, http_port, metrics_port = self._ports
         command = [
+            *self._inside,
             str(triton / "bin" / "tritonserver"),
             f"--model-repository={self._repository}",
             f"--backend-directory={backends}",

@@ -18,12 +18,12 @@ from echelon.adapters.networks.routes import Routes
 from echelon.adapters.settings import load
 from echelon.adapters.triton import signature
 from echelon.adapters.triton.call import TritonCall
-from echelon.adapters.triton.connection import Connection, answered, shown, text
-from echelon.adapters.triton.memory import Regions
+from echelon.adapters.triton.connection import Connection, shown, text
+from echelon.adapters.triton.memory import Regions, can_share
 from echelon.adapters.triton.settings import TritonModel, TritonSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from numpy.typing import NDArray
 
@@ -50,10 +50,12 @@ class Triton(AsyncAdapter[TritonSettings]):
         self._manifest = manifest.read(self._folder)
         asking = Connection(settings, aio=False)
         try:
-            self._engine = self._wait(asking)
+            server = self._wait(asking)
             self._signatures = self._read(asking)
         finally:
             asking.close()
+        self._engine = f"{server.name} {server.version}"
+        self._shares = settings.shared_memory == "auto" and can_share(server.version)
         self._routes = Routes(self._manifest, self._signatures, self._folder)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._away = False
@@ -71,19 +73,23 @@ class Triton(AsyncAdapter[TritonSettings]):
         """Whether Triton serves every model of ours, as it was when the adapter opened."""
         connection = self._connected()
         try:
-            for found in self._signatures.values():
-                asked = connection.pb.ModelReadyRequest(name=found.model, version=found.version)
-                if not (await connection.call("ModelReady", asked)).ready:
-                    self._away = True
-                    return False
-            if self._away:
-                self._regions.forget()
-                self._away = not await asyncio.to_thread(self._unchanged)
+            there = await self._serves_all(connection)
+            await self._regions.release()
+            if there and self._away:
+                there = await asyncio.to_thread(self._unchanged)
         except Exception as error:
             if not isinstance(shown(error, "", self._settings.url), EchelonError):
                 raise
-            self._away = True
-        return not self._away
+            there = False
+        self._away = not there
+        return there
+
+    async def _serves_all(self, connection: Connection) -> bool:
+        for found in self._signatures.values():
+            asked = connection.pb.ModelReadyRequest(name=found.model, version=found.version)
+            if not (await connection.call("ModelReady", asked)).ready:
+                return False
+        return True
 
     async def comprehend(self, request: Request) -> Outcome:
         route = self._routes.route(request)
@@ -116,12 +122,11 @@ class Triton(AsyncAdapter[TritonSettings]):
         if self._loop is not loop:
             self._loop = loop
             self._connection = Connection(self._settings, aio=True)
-            shares = self._settings.shared_memory == "auto"
-            self._regions = Regions(self._connection, self._settings.shared_memory_mib << 20 if shares else 0)
+            self._regions = Regions(self._connection, self._settings.shared_memory_mib << 20 if self._shares else 0)
         return self._connection
 
-    def _wait(self, asking: Connection) -> str:
-        """Triton's name and version, once it and our models are ready."""
+    def _wait(self, asking: Connection) -> Any:
+        """What Triton says of itself, once it and our models are ready."""
         import grpc
 
         limit = monotonic() + self._settings.open_timeout_s
@@ -131,7 +136,7 @@ class Triton(AsyncAdapter[TritonSettings]):
                 said = asking.call("ServerMetadata", asking.pb.ServerMetadataRequest())
                 missing = [name for name in names if not _is_ready(asking, name)]
                 if not missing:
-                    return f"{said.name} {said.version}"
+                    return said
                 problem = f"it does not serve {', '.join(missing)}"
             except grpc.RpcError as error:
                 problem = text(error)
@@ -176,38 +181,34 @@ class Triton(AsyncAdapter[TritonSettings]):
         feeds = await self._prepared(route, request)
         self._connected()
         try:
-            return await self._ask(route, found, request, feeds, self._regions)
-        except Exception as error:
-            # Only a Triton that started anew does not know our regions; the call itself may be sound.
-            if "shared memory region" not in text(error).lower():
-                raise shown(error, found.model, self._settings.url) from error
-        self._regions.forget()
-        try:
-            return await self._ask(route, found, request, feeds, None)
+            results = await self._results(route, found, request, feeds)
         except Exception as error:
             raise shown(error, found.model, self._settings.url) from error
+        return await self._answered(route, results, request)
+
+    async def _results(
+        self, route: Route, found: TritonSignature, request: Request, feeds: Feeds
+    ) -> list[NDArray[Any]]:
+        try:
+            return await self._ask(route, found, request, feeds, self._regions)
+        except Exception as error:
+            if not self._regions.misses(text(error)):
+                raise
+        # A Triton that started anew knows no region of ours; the call itself may be sound.
+        return await self._ask(route, found, request, feeds, None)
 
     async def _ask(
         self,
         route: Route,
         found: TritonSignature,
         request: Request,
-        feeds: Mapping[str, NDArray[Any]],
+        feeds: Feeds,
         regions: Regions | None,
-    ) -> Outcome:
-        call, done = TritonCall(self._connection.pb, found, regions), False
-        try:
+    ) -> list[NDArray[Any]]:
+        with TritonCall(self._connection.pb, found, regions) as call:
             message = await call.request(feeds, route.output.sources, request.remaining_s())
-            try:
-                response = await self._connection.call("ModelInfer", message, request.remaining_s())
-            except Exception as error:
-                done = answered(error)
-                raise
-            done = True
-            results = call.results(response, route.output.sources)
-        finally:
-            call.end(done=done)
-        return await self._answered(route, results, request)
+            response = await self._connection.call("ModelInfer", message, request.remaining_s())
+            return call.results(response, route.output.sources)
 
     async def _prepared(self, route: Route, request: Request) -> Feeds:
         if any(part.kind in MEDIA for part in request.parts):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from echelon.adapters.errors import OutputInvalidError
 from echelon.adapters.networks.network import BYTES
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TritonCall:
-    """The tensors of one call; give its regions back with `end`."""
+    """The tensors of one call, and the regions it uses while it is entered."""
 
     def __init__(self, pb: Any, signature: TritonSignature, regions: Regions | None) -> None:
         self._pb = pb
@@ -28,6 +28,15 @@ class TritonCall:
         self._regions = regions
         self._written: list[Region] = []
         self._read: dict[str, Region] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._regions is not None:
+            end = self._regions.give if error is None else self._regions.drop
+            for region in (*self._written, *self._read.values()):
+                end(region)
 
     async def request(
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], remaining_s: float | None
@@ -62,12 +71,6 @@ class TritonCall:
         if missing:
             raise OutputInvalidError(f"Triton's model gave no output {missing[0]!r}")
         return [found[name] for name in outputs]
-
-    def end(self, *, done: bool) -> None:
-        """Give the regions back; `done` says that Triton has answered."""
-        for region in (*self._written, *self._read.values()):
-            assert self._regions is not None
-            self._regions.give(region, done=done)
 
     async def _region(self, size: int) -> Region | None:
         return None if self._regions is None else await self._regions.take(size)
