@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from echelon.adapters.errors import BackendError, LimitExceededError
+from echelon.adapters.errors import OutOfMemoryError
 from echelon.adapters.pytorch import Ceiling, is_out_of_memory
 
 
@@ -42,20 +42,29 @@ def test_out_of_memory_halves_the_batch_and_lowers_the_ceiling(caplog: pytest.Lo
     assert sizes[3:] == [4, 2]
 
 
-def test_a_half_that_does_not_fit_either_is_not_tried_again() -> None:
+def test_a_batch_is_halved_until_it_fits() -> None:
     sizes, work = hungry(2)
     ceiling = Ceiling()
-    with pytest.raises(BackendError, match="with 4 calls at once"):
-        ceiling.run(list(range(8)), work)
-    assert (sizes, ceiling.most) == ([8, 4], 2)
     assert ceiling.run(list(range(8)), work) == list(range(0, 80, 10))
+    assert (sizes, ceiling.most) == ([8, 4, 2, 2, 2, 2], 2)
 
 
-def test_an_item_that_does_not_fit_alone_is_too_large() -> None:
-    sizes, work = hungry(0)
-    with pytest.raises(LimitExceededError):
-        Ceiling().run([1], work)
-    assert sizes == [1, 1]
+def test_an_item_that_does_not_fit_alone_costs_the_others_nothing() -> None:
+    sizes: list[int] = []
+
+    def work(items: Sequence[int]) -> list[int]:
+        sizes.append(len(items))
+        if 13 in items:
+            torch.empty(2**50)
+        return [item * 10 for item in items]
+
+    ceiling = Ceiling()
+    *before, failed, last = ceiling.run([1, 2, 3, 13, 4], work)
+    assert (before, last) == ([10, 20, 30], 40)
+    assert isinstance(failed, OutOfMemoryError)
+    assert sizes == [5, 2, 2, 1, 1, 1]
+    assert ceiling.most is None
+    assert ceiling.run([1, 2, 3], work) == [10, 20, 30]
 
 
 def test_other_errors_pass() -> None:

@@ -284,9 +284,9 @@ async def test_calls_without_a_message_hold_no_place(serving: Serving) -> None:
 @pytest.mark.parametrize(
     ("settings", "said_size", "size"),
     [
-        ({"batch_s": 0.004, "most": 8}, None, 8),
-        ({"item_s": 0.001}, None, 1),
-        ({"batch_s": 0.004, "most": 2}, 2, 2),
+        ({"batch_s": 0.02, "most": 8}, None, 8),
+        ({"item_s": 0.02}, None, 1),
+        ({"batch_s": 0.02, "most": 2}, 2, 2),
         ({}, 5, 5),
     ],
     ids=["pays as far as memory goes", "does not pay", "set", "set beyond what is measured"],

@@ -6,7 +6,7 @@ import gc
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from echelon.adapters.errors import BackendError, MissingExtraError, OutOfMemoryError, SettingsError
+from echelon.adapters.errors import MissingExtraError, OutOfMemoryError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,41 +72,36 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class Ceiling:
-    """How many items share a run: all of them, until memory runs out; then half, and never more again."""
+    """How many items share a run: all of them, until memory runs out; then half, and later runs take no more."""
 
     def __init__(self) -> None:
         self.most: int | None = None
 
-    def run(self, items: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]) -> list[ResultT]:
-        """What `work` gives for all `items`, a batch after the other.
+    def run(
+        self, items: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]
+    ) -> list[ResultT | OutOfMemoryError]:
+        """What `work` gives for all `items`, a batch after the other; the error for one that does not even fit alone.
 
-        A batch that runs out of memory is halved and tried once more. Raises BackendError where that does not help
-        either, and OutOfMemoryError for an item that does not even fit alone.
+        A batch that runs out of memory is halved until it fits.
         """
-        results: list[ResultT] = []
+        results: list[ResultT | OutOfMemoryError] = []
+        usual = size = self.most or len(items)
         while len(results) < len(items):
-            batch = items[len(results) : len(results) + (self.most or len(items))]
+            batch = items[len(results) : len(results) + size]
             made = _tried(batch, work)
-            results += self._retried(batch, work) if made is None else made
+            if made is not None:
+                results += made
+                continue
+            release()
+            if len(batch) > 1:
+                size = len(batch) // 2
+                continue
+            results.append(OutOfMemoryError("the model's device has not enough memory for this call"))
+            size = usual  # it was too large, and not their number
+        if size < usual:
+            self.most = size
+            log.warning("out of memory with %d items at once; from now on %d at most", usual, size)
         return results
-
-    def _retried(
-        self, batch: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]
-    ) -> Sequence[ResultT]:
-        self._lower(len(batch))
-        half = batch[: self.most]
-        made = _tried(half, work)
-        if made is not None:
-            return made
-        if len(half) == 1:
-            raise OutOfMemoryError("the model's device has not enough memory for this call")
-        self._lower(len(half))
-        raise BackendError(f"the model's device ran out of memory with {len(half)} calls at once")
-
-    def _lower(self, failed: int) -> None:
-        self.most = max(1, failed // 2)
-        log.warning("out of memory with %d items at once; from now on %d at most", failed, self.most)
-        release()
 
 
 def _tried(batch: Sequence[ItemT], work: Callable[[Sequence[ItemT]], Sequence[ResultT]]) -> Sequence[ResultT] | None:

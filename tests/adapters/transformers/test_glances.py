@@ -84,6 +84,13 @@ def test_a_bad_request_fails_alone(opened: Opened, name: str) -> None:
     assert isinstance(mute, InvalidInputError)
 
 
+def test_more_labels_than_the_detector_reads_are_refused(opened: Opened) -> None:
+    few, many = opened("grounding_dino").comprehend([asked(image(), labels=("cat",) * count) for count in (100, 200)])
+    assert part_of(few)
+    assert isinstance(many, InvalidInputError)
+    assert "takes 402 tokens, and the model reads 256" in str(many)
+
+
 def test_boxes_are_those_of_the_phrases(checkpoint: Callable[[str], Path], opened: Opened) -> None:
     folder = checkpoint("grounding_dino")
     processor = transformers.AutoProcessor.from_pretrained(folder)

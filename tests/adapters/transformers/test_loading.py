@@ -98,6 +98,7 @@ def test_settings_come_from_yaml_as_any_other(checkpoint: Checkpoint) -> None:
     [
         ({}, "either 'folder' or 'hub'"),
         ({"folder": "x", "hub": "a/b"}, "either 'folder' or 'hub'"),
+        ({"folder": "x", "revision": "v1"}, "'revision' goes with 'hub'"),
         ({"folder": "x", "video_frames": 0}, "video_frames"),
         ({"folder": "x", "generation": {"max_token_count": 0}}, "max_token_count"),
         ({"folder": "x", "drawing": {"guidance": 1.0}}, "guidance"),
@@ -210,7 +211,9 @@ def test_the_hub_s_cache_is_enough_where_the_network_is_off(
     card = opened(hub="acme/tiny").card()
     assert card.version == commit
     assert card.weights_digest == f"sha256:{Folder(checkpoint('llama')).digest()}"
-    with pytest.raises(SettingsError, match="'acme/other' at 'main' is not in the hub's cache, and HF_HUB_OFFLINE"):
+    with pytest.raises(
+        SettingsError, match="'acme/other' at 'main' is not whole in the hub's cache, and HF_HUB_OFFLINE"
+    ):
         opened(hub="acme/other")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from echelon.adapters import (
     Image,
     InvalidInputError,
     Kind,
+    Number,
     Part,
     Request,
     Role,
@@ -32,10 +34,11 @@ from echelon.adapters import (
     Video,
     VideoFrame,
 )
-from echelon.adapters.errors import BudgetExceededError, OutputInvalidError, SettingsError
-from echelon.adapters.transformers import Transformers
+from echelon.adapters.errors import BudgetExceededError, OutOfMemoryError, OutputInvalidError, SettingsError
+from echelon.adapters.transformers import Transformers, TransformersSettings
 from echelon.adapters.transformers.coordinates import Coordinates
 from echelon.adapters.transformers.decoding import draw
+from echelon.adapters.transformers.prompts import Prompts
 from echelon.adapters.transformers.rows import Chance, TextRow
 from echelon.adapters.transformers.settings import Chat, Generation
 
@@ -436,11 +439,8 @@ def prompts(opened: Opened) -> Callable[..., str]:
     """What a checkpoint reads for a request, with tokens that stand for media as one."""
 
     def of(name: str, request: Request, **settings: Any) -> str:
-        from echelon.adapters.transformers.checkpoint import load
-        from echelon.adapters.transformers.prompts import Prompts
-
         model = opened(name, **settings)
-        return Prompts(load(model._settings), model._settings).write(request).text
+        return Prompts(model._checkpoint, model._settings).write(request).text
 
     return of
 
@@ -502,6 +502,28 @@ def test_a_template_of_ones_own(prompts: Callable[..., str], tmp_path: Path) -> 
     assert prompts("llava", asked(image()), chat=chat) == "USER: <image> Say it. ASSISTANT:"
 
 
+def test_of_several_templates_the_default_is_the_one_for_dialogues(
+    checkpoint: Callable[[str], Path], prompts: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "several"
+    shutil.copytree(checkpoint("llama"), folder)
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "tool_use.jinja").write_text("tools")
+    model = Transformers()
+    model.open(TransformersSettings(folder=folder))
+    tokenizer = model._checkpoint.tokenizer
+    assert sorted(tokenizer.chat_template) == ["default", "tool_use"]
+    request = asked(Text("hello"))
+    assert Prompts(model._checkpoint, model._settings).write(request).text == prompts("llama", request)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1234567.0, "1234567 m"), (0.1, "0.1 m"), (-3.0, "-3 m"), (1e21, "1e+21 m")]
+)
+def test_numbers_reach_the_model_with_all_of_their_digits(prompts: Callable[..., str], value: float, said: str) -> None:
+    assert f"\n{said}<|im_end|>" in prompts("llama", asked(Number(value, "m")))
+
+
 def test_without_a_template_the_media_lead_the_text(prompts: Callable[..., str]) -> None:
     assert prompts("paligemma", asked(image(), instruction="answer en What is it?")) == "<image>answer en What is it?"
     assert prompts("t5", asked(Text("hello"), instruction="translate:")) == "translate:\nhello"
@@ -516,6 +538,22 @@ def test_a_prompt_longer_than_the_context_is_refused(opened: Opened) -> None:
     returned = alone(opened("llama"), asked(Text("word " * 500)))
     assert isinstance(returned, InvalidInputError)
     assert "context 2048" in str(returned)
+
+
+def test_a_request_too_large_for_the_memory_costs_the_others_nothing(opened: Opened) -> None:
+    model = opened("llama")
+    small = [asked(Text(word), sampling=Sampling(1, 1.5, None, 6)) for word in ("one", "two", "three")]
+    expected = model.comprehend(small)
+
+    def crowd(module: Any, arguments: Any, inputs: dict[str, Any]) -> None:
+        if inputs["input_ids"].shape[1] > 200:
+            torch.empty(2**50)
+
+    hook = model._checkpoint.model.register_forward_pre_hook(crowd, with_kwargs=True)
+    large, *others = model.comprehend([asked(Text("word " * 100)), *small])
+    hook.remove()
+    assert isinstance(large, OutOfMemoryError)
+    assert others == expected
 
 
 def test_out_of_memory_makes_smaller_batches_and_the_same_texts(opened: Opened) -> None:

@@ -19,7 +19,7 @@ class SlowSettings:
 
 
 class Slow(BatchAdapter[SlowSettings]):
-    """Sleeps."""
+    """Sleeps, once for the batch and then for each of its items: so a machine that wakes it late is late for each."""
 
     def open(self, settings: SlowSettings) -> None:
         self._settings = settings
@@ -33,5 +33,7 @@ class Slow(BatchAdapter[SlowSettings]):
     def language(self, requests: Sequence[Request]) -> Sequence[Returned]:
         if len(requests) > self._settings.most:
             raise MemoryError
-        time.sleep(self._settings.batch_s + self._settings.item_s * len(requests))
+        time.sleep(self._settings.batch_s)
+        for _ in requests:
+            time.sleep(self._settings.item_s)
         return [Answer((Text(request.instruction),)) for request in requests]

@@ -7,8 +7,12 @@ import os
 import stat
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from echelon.adapters.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Following no link and waiting for no pipe; Windows knows neither.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -52,15 +56,16 @@ class Folder:
             raise SettingsError(f"{self.path}: {name!r} is not UTF-8 text") from error
         return text.removesuffix("\n").split("\n") if text else []
 
-    def digest(self) -> str:
-        """SHA-256, in hex, over the sorted names and contents of all files."""
+    def digest(self, names: Iterable[str] | None = None) -> str:
+        """SHA-256, in hex, over the sorted names and contents of the files; of all without `names`."""
         whole = hashlib.sha256()
-        for name in sorted(self._names()):
+        for name in sorted(self.names() if names is None else names):
             with self._open(name) as file:
                 whole.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
         return whole.hexdigest()
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """The names of all files."""
         return [path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if not path.is_dir()]
 
     def _open(self, name: str) -> BufferedReader:

@@ -6,14 +6,15 @@ import copy
 import inspect
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.errors import MissingExtraError, SettingsError
-from echelon.adapters.networks.files import Folder
 from echelon.adapters.pytorch import device_of, import_torch, limit_memory, make_deterministic
+from echelon.adapters.transformers.source import located
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from echelon.adapters.transformers.settings import TransformersSettings
 
 log = logging.getLogger(__name__)
@@ -69,39 +70,39 @@ def load(settings: TransformersSettings) -> Checkpoint:
     """The checkpoint that the settings name; SettingsError where it cannot be served."""
     torch, transformers = import_torch(EXTRA), import_transformers()
     transformers.utils.logging.disable_progress_bar()
-    path, files = _located(settings)
-    digest = files.digest()
+    source = located(settings)
     if settings.deterministic:
         make_deterministic(torch)
     device = device_of(settings.device, torch)
     limit_memory(settings.memory_gib, device, torch)
     trust: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
     try:
-        config = transformers.AutoConfig.from_pretrained(path, **trust)
+        config = transformers.AutoConfig.from_pretrained(source.path, **trust)
         model_class = _model_class(transformers, config, settings)
-        processor = _processor(transformers, config, path, {**settings.processor, **trust})
+        processor = _processor(transformers, config, source.path, {**settings.processor, **trust})
         attention = {} if settings.attention == "auto" else {"attn_implementation": settings.attention}
         model = model_class.from_pretrained(
-            path,
+            source.path,
             config=config,
             dtype=settings.dtype,
             use_safetensors=True,  # the other format runs code
             **attention,
             **(trust if settings.trust_remote_code else {}),
         )
+        model = model.to(device).eval()
     except (SettingsError, MissingExtraError):
         raise
     # Anything may be wrong with a checkpoint, and the library has no error class of its own.
     except Exception as error:
-        raise SettingsError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
+        raise SettingsError(f"{source.path} cannot be loaded: {' '.join(str(error).split())}") from error
     return Checkpoint(
-        model.to(device).eval(),
+        model,
         processor,
         copy.deepcopy(getattr(model, "generation_config", None)),
         device,
         type(model).__name__,
-        settings.version or path.name,
-        digest,
+        source.version,
+        source.digest,
         f"transformers {transformers.__version__}, torch {torch.__version__}",
     )
 
@@ -113,26 +114,6 @@ def import_transformers() -> Any:
     except ImportError as error:
         raise MissingExtraError("transformers", EXTRA) from error
     return transformers
-
-
-def _located(settings: TransformersSettings) -> tuple[Path, Folder]:
-    if settings.folder is not None:
-        return settings.folder.resolve(), Folder(settings.folder)
-    from huggingface_hub import constants, snapshot_download
-
-    try:
-        path = Path(
-            snapshot_download(settings.hub, revision=settings.revision, local_files_only=constants.HF_HUB_OFFLINE)
-        )
-    # The network, the hub and the cache each raise their own.
-    except Exception as error:
-        offline = ", and HF_HUB_OFFLINE keeps it from being fetched" if constants.HF_HUB_OFFLINE else ""
-        raise SettingsError(
-            f"{settings.hub!r} at {settings.revision!r} is not in the hub's cache{offline}: "
-            f"{(str(error).splitlines() or [''])[0]}"
-        ) from error
-    # The cache keeps each file once, and links to it from every revision.
-    return path, Folder(path, within=path.parent.parent, shipped=True)
 
 
 def _model_class(transformers: Any, config: Any, settings: TransformersSettings) -> Any:

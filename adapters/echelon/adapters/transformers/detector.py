@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.content import Box, Boxes, Kind, Part
+from echelon.adapters.errors import InvalidInputError
 from echelon.adapters.transformers.glance import Glance, Look
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ class Detector(Glance):
 
     def read(self, image: Any, phrases: tuple[str, ...]) -> dict[str, Any]:
         text = " ".join(f"{phrase.replace(SEPARATOR, ' ').strip()}{SEPARATOR}" for phrase in phrases)
-        return dict(self._checkpoint.processor(images=[image], text=[text], return_tensors="pt"))
+        tensors = dict(self._checkpoint.processor(images=[image], text=[text], return_tensors="pt"))
+        tokens, most = tensors["input_ids"].shape[1], self._checkpoint.model.config.max_text_len
+        if tokens > most:
+            raise InvalidInputError(f"what to look for takes {tokens} tokens, and the model reads {most}; ask for less")
+        return tensors
 
     def parts(self, outputs: Any, tensors: dict[str, Any], looks: Sequence[Look]) -> Sequence[Part]:
         likely = outputs.logits.float().sigmoid()

@@ -59,7 +59,7 @@ class Glance(ABC):
         for group in grouped(looks, lambda pair: self._group(*pair)):
             parts = self._ceiling.run([look for _, look in group], self._run)
             for (place, look), part in zip(group, parts, strict=True):
-                returned[place] = Answer((part,), usage=Usage(look.read.tensors["input_ids"].numel()))
+                returned[place] = part if isinstance(part, EchelonError) else _answer(look, part)
         return [item for item in returned if not isinstance(item, Look)]
 
     def stream(self, request: Request) -> Iterator[str | Outcome] | None:
@@ -93,6 +93,10 @@ class Glance(ABC):
     @abstractmethod
     def parts(self, outputs: Any, tensors: dict[str, Any], looks: Sequence[Look]) -> Sequence[Part]:
         """What the model's outputs say, for each of the images."""
+
+
+def _answer(look: Look, part: Part) -> Answer:
+    return Answer((part,), usage=Usage(look.read.tensors["input_ids"].numel()))
 
 
 def _phrase(request: Request) -> str:

@@ -79,6 +79,8 @@ class Painter:
     def _returned(self, sketch: Sketch, image: Any) -> Returned:
         import numpy as np
 
+        if isinstance(image, EchelonError):
+            return image
         if sketch.error is not None:
             return sketch.error
         part = Image.from_array(np.asarray(image.convert("RGB")))

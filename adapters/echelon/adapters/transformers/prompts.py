@@ -52,7 +52,8 @@ class Prompts:
         self._processor = checkpoint.processor
         self._tokenizer = checkpoint.tokenizer
         self.ear = _ear(checkpoint.processor, settings)
-        own = _read(settings) or getattr(checkpoint.processor, "chat_template", None) or self._tokenizer.chat_template
+        theirs = getattr(checkpoint.processor, "chat_template", None) or self._tokenizer.chat_template
+        own = _read(settings) or (theirs.get("default") if isinstance(theirs, dict) else theirs)
         self._is_chat = own is not None
         self._template = own or FALLBACK
         self._is_multimodal = checkpoint.processor is not self._tokenizer
@@ -137,7 +138,7 @@ class Prompts:
         if isinstance(part, Text | Json):
             return part.value
         if isinstance(part, Number):
-            return f"{part.value:g} {part.unit}".rstrip()
+            return f"{part.value:.15g} {part.unit}".rstrip()
         if isinstance(part, Boxes) and self._settings.coordinates is not None:
             image = media.picture(request.first(Image))
             size = (image.height, image.width)

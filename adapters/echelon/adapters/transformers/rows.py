@@ -12,7 +12,7 @@ from echelon.adapters.calls import FinishReason
 from echelon.adapters.errors import BudgetExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from echelon.adapters.calls import Request
     from echelon.adapters.errors import EchelonError
@@ -87,6 +87,9 @@ class TextRow(Row):
         self._stops = stops
         # A token holds a byte at least, and a character has four at most.
         self._window = 4 * max(map(len, stops), default=0) + 8
+
+    def restart(self) -> None:
+        super().restart()
         self.finish_reason = FinishReason.COMPLETE
 
     def take(self, token: int) -> None:
@@ -139,7 +142,7 @@ class Labels:
     def __init__(self, tokens: Sequence[Sequence[int]], end: int | None) -> None:
         whole = [tuple(label) for label in tokens]
         # Where one label begins another, only its end tells them apart.
-        if end is not None and any(_begins(one, other) for one in whole for other in whole):
+        if end is not None and not _beginnings(whole).isdisjoint(whole):
             whole = [(*label, end) for label in whole]
         self._labels = whole
         self._next: dict[tuple[int, ...], set[int]] = defaultdict(set)
@@ -151,8 +154,7 @@ class Labels:
     def rows(self, request: Request) -> list[LabelRow]:
         """The rows that have to be walked."""
         walked = {label[:-1] for label in self._labels}
-        longest = [path for path in sorted(walked) if not any(_begins(path, other) for other in walked)]
-        return [LabelRow(request, path, self) for path in longest]
+        return [LabelRow(request, path, self) for path in sorted(walked - _beginnings(walked))]
 
     def look_up(self, path: tuple[int, ...], scores: Any) -> None:
         """Note how likely the next tokens are after `path`."""
@@ -182,5 +184,6 @@ class LabelRow(Row):
         return self._path[at] if at < len(self._path) else None
 
 
-def _begins(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    return len(one) < len(other) and other[: len(one)] == one
+def _beginnings(paths: Iterable[tuple[int, ...]]) -> set[tuple[int, ...]]:
+    """All that a path begins with, the path itself left out."""
+    return {path[:length] for path in paths for length in range(len(path))}

@@ -70,6 +70,7 @@ class TransformersSettings:
     hub: str = ""
     """Instead of `folder`: OWNER/NAME on the Hugging Face hub."""
     revision: str = "main"
+    """Of the hub's repository: a branch, a tag or, so that it never changes, a commit."""
     trust_remote_code: bool = False
     version: str = ""
     description: str = ""
@@ -102,5 +103,7 @@ class TransformersSettings:
     def __post_init__(self) -> None:
         if (self.folder is None) == (not self.hub):
             raise ValueError("give either 'folder' or 'hub'")
+        if self.folder is not None and self.revision != "main":
+            raise ValueError("'revision' goes with 'hub'")
         if self.video_frames < 1:
             raise ValueError("'video_frames' must be at least 1")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from echelon.adapters.calls import Answer, Call, Outcome, Request, Usage
 from echelon.adapters.content import Audio, Boxes, Choice, Image, Kind, Part, ScoredLabel, Text, Video
-from echelon.adapters.errors import EchelonError, InvalidInputError, UnsupportedError
+from echelon.adapters.errors import EchelonError, InvalidInputError, OutOfMemoryError, UnsupportedError
 from echelon.adapters.pytorch import is_out_of_memory
 from echelon.adapters.transformers import media, reading
 from echelon.adapters.transformers.decoding import decode
@@ -80,7 +80,7 @@ class Writer:
         # Some processors take more than their models, which then fail in whatever way.
         except Exception as error:
             if is_out_of_memory(error):
-                raise
+                raise OutOfMemoryError("the model's device has not enough memory for a single call") from error
             raise InvalidInputError("the model fails on a request like this one") from error
 
     def answer(self, requests: Sequence[Request]) -> list[Returned]:
@@ -129,27 +129,31 @@ class Writer:
     def _labels(self, request: Request, read: Input) -> Labels:
         if not request.labels:
             raise InvalidInputError("the call asks for a choice and offers no labels to choose from")
-        return Labels([self._label_tokens(read.prompt, label) for label in request.labels], self._choosing.end)
+        before = None if self._checkpoint.is_encoder_decoder else self._tokens(read.prompt)
+        return Labels([self._label_tokens(read.prompt, before, label) for label in request.labels], self._choosing.end)
 
-    def _label_tokens(self, prompt: str, label: str) -> list[int]:
-        """The tokens of a label as they follow the prompt; by themselves it may begin otherwise."""
-        tokenizer = self._checkpoint.tokenizer
-        alone = list(tokenizer(label, add_special_tokens=False)["input_ids"])
-        if not self._checkpoint.is_encoder_decoder:
-            before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            whole = list(tokenizer(prompt + label, add_special_tokens=False)["input_ids"])
-            if whole[: len(before)] == list(before) and len(whole) > len(before):
+    def _label_tokens(self, prompt: str, before: list[int] | None, label: str) -> list[int]:
+        """The tokens of a label as they follow those of the prompt; by themselves it may begin otherwise."""
+        if before is not None:
+            whole = self._tokens(prompt + label)
+            if whole[: len(before)] == before and len(whole) > len(before):
                 return whole[len(before) :]
+        alone = self._tokens(label)
         if not alone:
             raise InvalidInputError(f"the label {label!r} has no token in the model's vocabulary")
         return alone
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self._checkpoint.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     # How rows are decoded.
 
     def _decode(self, questions: Sequence[Question]) -> None:
         jobs = [Job(question.read, row, question.labels is not None) for question in questions for row in question.rows]
         for group in grouped(jobs, lambda job: (job.is_scored, job.read.form, self._alone(job))):
-            self._ceiling.run(group, self._run)
+            for job, done in zip(group, self._ceiling.run(group, self._run), strict=True):
+                if isinstance(done, EchelonError):
+                    job.row.fail(done)
 
     def _alone(self, job: Job) -> int | None:
         # A batch changes the last bits of a sum, and that may be another answer to the same call.
