@@ -172,6 +172,8 @@ def test_kinds_can_be_left_out_and_not_made_up(checkpoint: Checkpoint) -> None:
         opened(folder=checkpoint("llava"), input_kinds=(Kind.AUDIO,))
     with pytest.raises(SettingsError, match="'output_kinds' lists boxes"):
         opened(folder=checkpoint("llava"), output_kinds=(Kind.BOXES,))
+    with pytest.raises(SettingsError, match="leave the checkpoint no call"):
+        opened(folder=checkpoint("clip"), output_kinds=())
 
 
 def test_what_draws_can_be_kept_from_writing(checkpoint: Checkpoint) -> None:

@@ -62,12 +62,14 @@ def narrowed(supports: Sequence[CallSupport], settings: TransformersSettings) ->
 
 
 def check_kinds(supports: Sequence[CallSupport], settings: TransformersSettings) -> None:
-    """SettingsError for a kind that the settings list and that no call has."""
+    """SettingsError for a kind that the settings list and that no call has, or where they leave no call."""
     for key, allowed in (("input_kinds", settings.input_kinds), ("output_kinds", settings.output_kinds)):
         there = {kind for support in supports for kind in getattr(support, key)}
         missing = [kind for kind in allowed or () if kind not in there]
         if missing:
             raise SettingsError(f"'{key}' lists {', '.join(missing)}, which the checkpoint does not have")
+    if not supports:
+        raise SettingsError("'input_kinds' and 'output_kinds' leave the checkpoint no call to answer")
 
 
 def _both(there: tuple[Kind, ...], allowed: tuple[Kind, ...] | None) -> tuple[Kind, ...]:
