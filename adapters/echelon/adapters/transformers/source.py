@@ -51,8 +51,8 @@ def _from_hub(settings: TransformersSettings) -> Source:
     names = list(filter_repo_objects(files.names(), allow_patterns=list(kept), ignore_patterns=list(LEFT)))
     if not any(Path(name).match(WEIGHTS) for name in names):
         raise SettingsError(
-            f"{settings.hub!r} at {settings.revision!r} has no weights as safetensors; other formats may run code "
-            "when they are read, so that they are not even fetched: convert it, and serve the folder"
+            f"{settings.hub!r} at {settings.revision!r} has no weights as safetensors, and others are not fetched, "
+            "because they may run code when they are read; convert it, and serve the folder"
         )
     version = f"{settings.version}+{path.name}" if settings.version else path.name
     return Source(path, version, files.digest(names))
@@ -81,7 +81,7 @@ def _fetched(settings: TransformersSettings, kept: Sequence[str]) -> Path:
         raise SettingsError(f"{what} is not on the hub, or private; {token}") from error
     # The network, the hub and the cache each raise their own.
     except Exception as error:
-        offline = ", and HF_HUB_OFFLINE keeps it from being fetched" if constants.HF_HUB_OFFLINE else ""
-        raise SettingsError(
-            f"{what} is not whole in the hub's cache{offline}: {(str(error).splitlines() or [''])[0]}"
-        ) from error
+        failed = "cannot be fetched"
+        if constants.HF_HUB_OFFLINE:
+            failed = "is not whole in the hub's cache, and HF_HUB_OFFLINE keeps it from being fetched"
+        raise SettingsError(f"{what} {failed}: {(str(error).splitlines() or [''])[0]}") from error
