@@ -99,6 +99,7 @@ def test_settings_come_from_yaml_as_any_other(checkpoint: Checkpoint) -> None:
         ({}, "either 'folder' or 'hub'"),
         ({"folder": "x", "hub": "a/b"}, "either 'folder' or 'hub'"),
         ({"folder": "x", "revision": "v1"}, "'revision' goes with 'hub'"),
+        ({"hub": "a/b", "version": "of the twenty-fourth of May"}, "'version' may have 23 characters"),
         ({"folder": "x", "video_frames": 0}, "video_frames"),
         ({"folder": "x", "generation": {"max_token_count": 0}}, "max_token_count"),
         ({"folder": "x", "drawing": {"guidance": 1.0}}, "guidance"),

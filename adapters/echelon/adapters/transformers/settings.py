@@ -10,6 +10,9 @@ from echelon.adapters.card import Composition
 from echelon.adapters.content import Kind
 from echelon.adapters.transformers.coordinates import Coordinates
 
+BESIDE_COMMIT = 23
+"""Characters of a version that a card has room for beside `+` and a commit of the hub: it takes 64."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
@@ -73,6 +76,7 @@ class TransformersSettings:
     """Of the hub's repository: a branch, a tag or, so that it never changes, a commit."""
     trust_remote_code: bool = False
     version: str = ""
+    """Of the model, on the card; what comes from the hub has its commit added."""
     description: str = ""
     composition: Composition = Composition.SINGLE
     deterministic: bool = False
@@ -105,5 +109,7 @@ class TransformersSettings:
             raise ValueError("give either 'folder' or 'hub'")
         if self.folder is not None and self.revision != "main":
             raise ValueError("'revision' goes with 'hub'")
+        if self.hub and len(self.version) > BESIDE_COMMIT:
+            raise ValueError(f"'version' may have {BESIDE_COMMIT} characters: the card adds the commit of the hub")
         if self.video_frames < 1:
             raise ValueError("'video_frames' must be at least 1")
