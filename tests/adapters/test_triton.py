@@ -16,6 +16,7 @@ import yaml
 from real_triton import RealTriton, write_model
 
 from echelon.adapters import Answer, Call, Image, Json, Number, Outcome, Request, Tensor, Text, errors
+from echelon.adapters.triton.memory import can_share
 from echelon.clients import AsyncClient, Options, Retry
 from echelon.clients.health import serving as healthy
 
@@ -460,18 +461,27 @@ async def test_the_shared_memory_of_a_call_that_fails_or_is_given_up_is_dropped(
         AsyncClient(server.listener.address, ONCE) as client,
     ):
         async with asyncio.timeout(60):
-            sound = asyncio.create_task(client.ask("triton", row(1)))
+            sound = asyncio.create_task(client.ask("triton", row(3)))
             await until(lambda: len(shared(triton)) == 2)
             other = shared(triton)
             bad = Request(Call.COMPREHEND, parts=row(first).parts, deadline=time.monotonic() + 0.8)
             with pytest.raises((errors.AdapterFailedError, errors.BudgetExceededError)):
                 await client.ask("triton", bad)
+            if first > 0:
+                assert len(shared(triton)) == 4  # the model still writes
             await until(lambda: not there(shared(triton) - other))
-            assert values(await sound) == doubled(row(1))
+            assert values(await sound) == doubled(row(3))
             assert there(other) == other
             await until(lambda: shared(triton) == other)  # once the model is done, and health was asked
             assert values(await client.ask("triton", row(0))) == doubled(row(0))
             assert shared(triton) == other
+
+
+@pytest.mark.parametrize(
+    ("version", "shares"), [("2.49.0", False), ("2.50.0", True), ("2.51.0", True), ("3.0.0dev", True), ("new", False)]
+)
+def test_a_triton_that_does_not_count_who_uses_its_regions_gets_none(version: str, shares: bool) -> None:
+    assert can_share(version) is shares
 
 
 @pytest.fixture
