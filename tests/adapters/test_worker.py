@@ -112,10 +112,17 @@ def test_the_table_knows_every_type_of_the_sdk() -> None:
 
 @pytest.mark.parametrize("kind", errors.BY_REASON.values(), ids=lambda kind: kind.reason)
 def test_an_error_arrives_as_it_left(kind: type[errors.EchelonError]) -> None:
-    error = errors.rebuilt(kind, "what happened", retry_after_s=0.5, violations=(("call.model", "is empty"),))
+    violations, usage = (("call.model", "is empty"),), Usage(7, 3)
+    error = errors.rebuilt(kind, "what happened", retry_after_s=0.5, violations=violations, usage=usage)
     back = travelled(error)
+    assert back.usage == usage
     assert (type(back), str(back), back.retry_after_s) == (kind, "what happened", 0.5)
     assert getattr(back, "violations", None) == getattr(error, "violations", None)
+
+
+def test_an_error_of_an_older_sdk_tells_no_usage() -> None:
+    back = decode(["error", ["OUTPUT_INVALID", "no JSON", None, ["tuple", []]]], [])
+    assert (type(back), str(back), back.usage) == (errors.OutputInvalidError, "no JSON", None)
 
 
 def test_a_vendors_own_error_arrives_as_the_nearest_of_ours() -> None:

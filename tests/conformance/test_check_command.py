@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,36 @@ def expect_the_same_in_xml(root: ET.Element) -> None:
     assert "bad magic number" in failure.get("message", "")
     assert failure.text is not None
     assert failure.text.startswith("decode with part.array()")
+
+
+def descendants(pid: int) -> list[int]:
+    """What any thread of a process has started, and what that has."""
+    told = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [each for child in map(int, " ".join(told).split()) for each in (child, *descendants(child))]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("isolation", ["inproc", "subprocess"])
+def test_a_check_that_is_killed_leaves_no_server_behind(shoddy: None, isolation: str) -> None:
+    command = [sys.executable, "-m", "echelon.cli", "adapters", "check", "sound", "--isolation", isolation]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as check:
+        assert check.stdout is not None
+        # The server is up as soon as there is a card to tell of.
+        assert check.stdout.readline() == "sound, version 1\n"
+        left = descendants(check.pid)
+        check.kill()
+    # A guardian and the server, and for an adapter of its own process another two.
+    assert len(left) == (2 if isolation == "inproc" else 4)
+    until = time.monotonic() + 20
+    while any(map(is_running, left)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert [pid for pid in left if is_running(pid)] == []
 
 
 def test_a_model_on_a_server_is_checked_over_its_address(shoddy: None, processes: Callable[..., Any]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import inspect
 import re
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,7 +38,19 @@ FAULTS = {
     "shoddy-determinism": ("determinism", '"value": "You said'),
     "shoddy-batching": ("batching", "among 24 calls got another answer than alone"),
     "shoddy-in-flight": ("in-flight", "ADAPTER_EXCEPTION: RuntimeError: the connection is in use"),
-    "shoddy-streaming": ("streaming", "the stream gives another answer than the call"),
+    "shoddy-streaming": ("streaming", "a generate stream gives another answer than the call: "),
+    "shoddy-streaming-count": ("streaming", r"than the call: (\d+) tokens read and \d+ written, then \d+ .* and 1 "),
+    "shoddy-streaming-deaf": ("streaming", "after a long language stream was cancelled, the model was not free"),
+    "shoddy-streaming-draft": ("streaming", "a language stream gives another answer than the call: .*a draft"),
+    "shoddy-streaming-end": ("streaming", "than the call: it ends as complete, then as length"),
+    "shoddy-streaming-pieces": (
+        "streaming",
+        "a language stream ended with OUTPUT_INVALID: .* the pieces that the",
+    ),
+    "shoddy-streaming-rush": (
+        "streaming",
+        "language stream with a budget of 0.5 s got ADAPTER_EXCEPTION: Runt",
+    ),
     "shoddy-cancellation": ("cancellation", "after a long comprehend was cancelled, the model was not free"),
     "shoddy-deadlines": ("deadlines", "with a budget of 0.5 s got ADAPTER_EXCEPTION: RuntimeError: no time left"),
     "shoddy-usage": ("usage", "was allowed 64 tokens and counts 10000 written"),
@@ -82,8 +96,14 @@ def test_a_sound_adapter_passes_with_its_settings(shoddy: None) -> None:
     assert skipped == {
         "broken": "no kind that the card lists has broken media",
         "numbers": "no kind that the card lists has odd numbers",
-        "streaming": "the card does not list generate",
+        "streaming": "the card lists neither generate nor language",
     }
+
+
+def test_a_sound_adapter_that_streams_passes(shoddy: None) -> None:
+    findings = check_all(Conformance("sound-writing"), skip={"memory"})
+    assert failed(findings) == {}
+    assert re.fullmatch(r"language: 1 the same, given up within 0\.\d\d s", findings["streaming"].said)
 
 
 async def any_model(request: Any, context: Any) -> pb.GetModelResponse:
@@ -99,13 +119,39 @@ async def fine(request: Any, context: Any) -> pb.LanguageResponse:
     return pb.LanguageResponse(outcome=pb.Outcome(answer=pb.Answer(parts=[part])))
 
 
-REQUESTS: dict[str, Any] = {"GetModel": pb.GetModelRequest, "Language": pb.LanguageRequest}
+def events(pieces: list[str], whole: str) -> list[pb.StreamLanguageResponse]:
+    """What a server sends that streams `pieces` and says that together they are `whole`."""
+    rest = pb.Outcome(answer=pb.Answer(parts=[content_pb2.Part(text=content_pb2.Text())]))
+    end = pb.TextEnd(outcome=rest, size_bytes=len(whole), sha256=hashlib.sha256(whole.encode()).digest())
+    deltas = [pb.StreamLanguageResponse(sequence=number, delta=piece) for number, piece in enumerate(pieces)]
+    return [*deltas, pb.StreamLanguageResponse(sequence=len(pieces), end=end)]
+
+
+FINE = events(["fi", "ne"], "fine")
+
+
+async def fine_stream(request: Any, context: Any) -> AsyncIterator[pb.StreamLanguageResponse]:
+    for event in FINE:
+        yield event
+
+
+REQUESTS: dict[str, Any] = {
+    "GetModel": pb.GetModelRequest,
+    "Language": pb.LanguageRequest,
+    "StreamLanguage": pb.StreamLanguageRequest,
+}
 
 
 async def late(request: Any, context: Any) -> pb.LanguageResponse:
     if request.call.HasField("budget"):
         await asyncio.sleep(2.5)
     return await fine(request, context)
+
+
+def handler(answer: Any, request_type: Any) -> Any:
+    streams = inspect.isasyncgenfunction(answer)
+    make: Any = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
+    return make(answer, request_type.FromString, lambda response: response.SerializeToString())
 
 
 @contextmanager
@@ -117,12 +163,7 @@ def serving(**methods: Any) -> Iterator[str]:
 
     async def start() -> tuple[Any, int]:
         server = grpc.aio.server()
-        handlers: dict[str, Any] = {
-            name: grpc.unary_unary_rpc_method_handler(
-                answer, REQUESTS[name].FromString, lambda response: response.SerializeToString()
-            )
-            for name, answer in methods.items()
-        }
+        handlers = {name: handler(answer, REQUESTS[name]) for name, answer in methods.items()}
         service = "echelon.v1.ModelService"
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         servicer = health.aio.HealthServicer()
@@ -143,12 +184,45 @@ def serving(**methods: Any) -> Iterator[str]:
 
 
 def test_a_server_that_lets_everything_through_fails_the_contract_alone() -> None:
-    with serving(GetModel=any_model, Language=fine) as address:
+    with serving(GetModel=any_model, Language=fine, StreamLanguage=fine_stream) as address:
         findings = check_all(Conformance(f"{address}/any"))
     assert list(failed(findings)) == ["contract"]
     assert "which is not on the card, got an answer, not CAPABILITY_UNSUPPORTED" in findings["contract"].said
     ours = {"memory", "drain"}
     assert {findings[name].said for name in ours} == {"only for adapters that the kit serves by itself"}
+
+
+STREAMS: dict[str, tuple[list[pb.StreamLanguageResponse], str]] = {
+    "whole": (FINE, ""),
+    "shuffled": (
+        [FINE[1], FINE[0], FINE[2]],
+        "OUTPUT_INVALID: the stream contradicts itself: an event is missing",
+    ),
+    "with a gap": ([FINE[0], FINE[2]], "OUTPUT_INVALID: the stream contradicts itself: an event is missing"),
+    "after its end": ([*FINE, FINE[0]], "OUTPUT_INVALID: the stream contradicts itself: an event is missing"),
+    "another text": (events(["fi", "sh"], "fine"), "OUTPUT_INVALID: the stream contradicts itself: the text's size or"),
+    "another answer": (events(["fi", "sh"], "fish"), "a language stream gives another answer than the call"),
+    "cut off": (FINE[:2], "UNREACHABLE: the stream broke off before its final event"),
+}
+"""What a server streams where it should stream "fine", and what is said of it."""
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_servers_stream_has_to_be_in_order_and_to_add_up_to_its_answer(name: str) -> None:
+    sent, said = STREAMS[name]
+
+    async def stream(request: Any, context: Any) -> AsyncIterator[pb.StreamLanguageResponse]:
+        for event in sent:
+            yield event
+
+    (streaming,) = (check for check in CHECKS if check.id == "streaming")
+    with (
+        serving(GetModel=any_model, Language=fine, StreamLanguage=stream) as address,
+        Kit(Conformance(f"{address}/any")) as kit,
+    ):
+        finding = kit.run(streaming)
+    assert finding.state is (State.FAILED if said else State.PASSED)
+    assert said in finding.said
 
 
 def test_a_server_that_pays_no_heed_to_budgets_fails_the_deadlines() -> None:

@@ -80,7 +80,8 @@ def run(
     with ExitStack() as servers:
 
         def serve(dialect: Any) -> Callable[..., Ended]:
-            model = {"name": "m", "adapter": dialect.name, "settings": dialect.settings(api.url)}
+            settings = dialect.settings(api.url, prices={"input": 2.0, "output": 8.0})
+            model = {"name": "m", "adapter": dialect.name, "settings": settings}
             target = f"{servers.enter_context(served(serving, [model]))}/m"
             command = ["echelon", "run", str(suite), "--model", target, "--json", "--quiet", "--max-calls", "4"]
             command += ["--store", str(tmp_path / "runs")]
@@ -183,6 +184,11 @@ def test_what_the_model_does_wrong_counts_apart(api: Any, run: Any, dialect: Any
     assert ended.returncode == 3, ended.stderr
     assert task_of(ended)["counts"] == {"answered": COUNT - 4, "refused": 2, "invalid": 2}
     assert task_of(ended)["score"] == pytest.approx((COUNT - 4) / COUNT)
+    # What cannot be read is paid for all the same; a request that was not taken is not.
+    used = task_of(ended)["usage"]
+    assert used["calls"] == COUNT - 1
+    assert (used["input_token_count"], used["output_token_count"]) == (7 * (COUNT - 1), 3 * (COUNT - 1))
+    assert used["cost_usd"] == pytest.approx((7 * 2 + 3 * 8) * (COUNT - 1) / 1e6)
 
 
 def test_one_request_that_the_api_does_not_take_costs_no_other_answer(api: Any, run: Any, dialect: Any) -> None:

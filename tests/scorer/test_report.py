@@ -39,6 +39,7 @@ from echelon.adapters import (
     ScoredLabel,
     Tensor,
     Text,
+    Usage,
     Video,
 )
 from echelon.adapters.card import Composition
@@ -47,6 +48,7 @@ from echelon.scorer.report import as_json, html, text
 from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult, ViewedSample
 from echelon.scorer.sigmas import Edition
 from echelon.scorer.suites.suite import Modality, Paradigm, SuiteInfo, Task
+from echelon.scorer.usage import TotalUsage
 from echelon.scorer.verdict.family import Bounds, LeadVerdict, TaskState, TaskVerdict
 from echelon.scorer.verdict.figures import Figure, LevelVerdict
 from echelon.scorer.verdict.task import Against
@@ -256,6 +258,13 @@ class Page(HTMLParser):
 
     def with_class(self, name: str) -> list[dict[str, str]]:
         return [attributes for _, attributes in self.elements if name in attributes.get("class", "").split()]
+
+
+def cells(result: RunResult) -> list[str]:
+    """What stands in the table of what the run took."""
+    table = re.search(r'<table class="usage">.*?</table>', html(result), re.DOTALL)
+    found = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", table[0]) if table else []
+    return [re.sub("<[^>]*>", "", cell) for cell in found]
 
 
 def page(result: RunResult, *others: RunResult) -> Page:
@@ -615,6 +624,63 @@ def test_equal_results_give_equal_bytes() -> None:
     first, second = (html(answering(*EVERY_KIND[:6], inputs=EVERY_KIND[6:12]), [a_run()]) for _ in range(2))
     assert first == second
     assert text(a_run()) == text(a_run())
+
+
+# --- what it took ---------------------------------------------------------------------------------------------------
+
+
+HOSTED = TotalUsage(60, 50, Usage(1_234_567, 8_900, 2_345_600_000, 0, 90_000_000))
+LOCAL = TotalUsage(50, 50, Usage(compute_us=4_500_000, queue_us=25_000))
+
+
+def using(**usage: TotalUsage) -> RunResult:
+    return replace(a_run(a_result(a_task("a")), a_result(a_task("b"))), usage=usage)
+
+
+def test_what_is_known_of_a_run_is_shown_by_task_and_in_all() -> None:
+    run = using(a=HOSTED, b=LOCAL)
+    shown = cells(run)
+    head = ["task", "calls", "tokens in", "tokens out", "cost", "in the model", "a call", "waited"]
+    assert shown == [
+        *head,
+        *("A", "60", "1,234,567", "8,900", "$2.3456", "90 s", "1.5 s", "–"),
+        *("B", "50", "–", "–", "–", "4.5 s", "90 ms", "0.5 ms"),
+        *("all tasks", "110", "1,234,567", "8,900", "$2.3456", "94.5 s", "859 ms", "0.227 ms"),
+    ]
+    lines = [re.split("  +", entry) for entry in text(run).splitlines()]
+    assert ["a", *shown[9:16]] in lines
+    assert shown[24:] in lines
+    assert as_json(run)["tasks"][1]["usage"] == {
+        "calls": 50, "samples": 50, "input_token_count": None, "output_token_count": None, "cost_usd": None,
+        "queue_s": 0.025, "compute_s": 4.5,
+    }  # fmt: skip
+
+
+def test_what_nobody_counted_has_no_column_and_what_nobody_knows_no_table() -> None:
+    assert cells(using(a=LOCAL))[:5] == ["task", "calls", "in the model", "a call", "waited"]
+    assert "Known of 50 of 100 samples." in page(using(a=LOCAL)).text
+    assert "Known of 50 of 100 samples." in text(using(a=LOCAL))
+    nothing = a_run()
+    assert cells(nothing) == []
+    assert "What it took" not in page(nothing).text
+    assert "took" not in text(nothing)
+    assert as_json(nothing)["usage"] is None
+    assert as_json(nothing)["tasks"][0]["usage"] is None
+
+
+@pytest.mark.parametrize(
+    ("nano_usd", "said"), [(12_345, "< $0.0001"), (1_234_567, "$0.0012"), (12_345_678_900, "$12.35")]
+)
+def test_money_keeps_the_digits_that_matter(nano_usd: int, said: str) -> None:
+    assert said in text(using(a=TotalUsage(1, 1, Usage(cost_nano_usd=nano_usd))))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.00042, "0.42 ms"), (0.5, "500 ms"), (61.5, "61.5 s"), (600, "10 min"), (90_000, "25 h 0 min")],
+)
+def test_times_are_told_in_the_unit_that_suits_them(seconds: float, said: str) -> None:
+    assert f"  {said}  " in text(using(a=TotalUsage(2, 2, Usage(compute_us=round(seconds * 1e6)))))
 
 
 # --- text and JSON ----------------------------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ tasks:
 
 MORTAL = '''
 import asyncio
-from echelon.adapters import Answer, AsyncAdapter, Call, CallSupport, Card, Kind, Text
-from echelon.adapters.errors import AdapterCrashedError, InvalidInputError
+from echelon.adapters import Answer, AsyncAdapter, Call, CallSupport, Card, Kind, Text, Usage
+from echelon.adapters.errors import AdapterCrashedError, BackendError, InvalidInputError
 
 class Mortal(AsyncAdapter):
     """Dies of poison, and all calls that are under way die with it."""
@@ -66,6 +66,20 @@ class Mortal(AsyncAdapter):
         except TimeoutError:
             return Answer((Text(request.instruction),))
         raise AdapterCrashedError("the model's process died")
+
+class Wasteful(Mortal):
+    """Throws the first two answers to each request away, and everything that it writes for nobody."""
+
+    def open(self, settings):
+        self.tries = {}
+
+    async def language(self, request):
+        usage = Usage(4, 1, cost_nano_usd=250)
+        await asyncio.sleep(0.006)
+        self.tries[request.id] = tries = self.tries.get(request.id, 0) + 1
+        if tries < 3 or request.instruction == "in vain":
+            raise BackendError("the answer broke off", usage=usage)
+        return Answer((Text(request.instruction),), usage=usage)
 '''
 
 
@@ -118,11 +132,12 @@ def new_run(tmp_path: Path) -> Any:
 
 @asynccontextmanager
 async def mortal(folder: Path) -> AsyncIterator[str]:
-    """Serves a model that dies of poison; its address."""
+    """Serves a model that dies of poison, and one that wastes its answers; their address."""
     (folder / "mortal.py").write_text(MORTAL)
-    registry = Registry([EntryPoint("mortal", "mortal:Mortal", "echelon.adapters")])
+    classes = {"mortal": "Mortal", "wasteful": "Wasteful"}
+    registry = Registry([EntryPoint(name, f"mortal:{each}", "echelon.adapters") for name, each in classes.items()])
     values = {
-        "models": [{"name": "mortal", "adapter": "mortal", "isolation": "inproc"}],
+        "models": [{"name": name, "adapter": name, "isolation": "inproc"} for name in classes],
         "listener": {"listen": "127.0.0.1:0"},
     }
     server = Server(load(ServerConfig, values), registry)
@@ -170,6 +185,23 @@ async def test_poison_crashes_alone_although_it_takes_its_neighbours_along(
     crashed = [outcome.sample for outcome in run.outcomes() if outcome.state is State.CRASHED]
     assert crashed == ["003", "013", "023"]
     assert run.states() == {State.ANSWERED: 27, State.CRASHED: 3}
+
+
+async def test_every_try_that_was_paid_for_counts_whether_an_outcome_came_of_it_or_not(
+    tmp_path: Path, new_run: Asks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    run = new_run(["fine", "in vain", "fine too"])
+    async with mortal(tmp_path) as address:
+        assert "the answer broke off" in await run.carry_out(address, "wasteful")
+    assert [outcome.sample for outcome in run.outcomes()] == ["000", "002"]
+    # Three tries at each of two samples, and four at the one that is left.
+    used = run.store.usage(run.record.run)["say"]
+    assert (used.calls, used.samples) == (10, 3)
+    assert (used.usage.input_token_count, used.usage.output_token_count, used.usage.cost_nano_usd) == (40, 10, 2500)
+    assert used.usage.compute_us >= 10 * 5000
+    # What was noted of each sample once is told of once.
+    assert len(run.store.attempts(run.record.run)) == 3
 
 
 async def test_a_request_that_the_model_calls_invalid_stops_the_run_and_names_the_sample(

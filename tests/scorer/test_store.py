@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from echelon.adapters import Call, CallSupport, Card, Kind, Tensor, Text
+from echelon.adapters import Call, CallSupport, Card, Kind, Tensor, Text, Usage
 from echelon.scorer.errors import StoreError, UnknownNameError
 from echelon.scorer.journal import Journal
 from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.scorer.store import Attempt, Rows, RunRecord, Store
+from echelon.scorer.usage import Spent, TotalUsage
 
 CARD = Card("1", (CallSupport(Call.LANGUAGE, (Kind.TEXT,), (Kind.TEXT,)),), name="parrot")
 SUITE = {"folder": "/suites/mine", "tasks": ["t"], "name": "mine", "digest": "d" * 64}
@@ -147,11 +148,62 @@ def test_failed_tries_are_kept_in_their_order(store: Store) -> None:
     assert store.tried(RUN, "other") == set()
 
 
+def test_what_calls_took_is_summed_by_task(store: Store) -> None:
+    # The first of two tries at one sample failed, and was paid for.
+    spent = [
+        ("t", "a", Usage(10, 2, 500, 3, 4)),
+        ("t", "a", Usage(10, 3, 600)),
+        ("t", "b", Usage(1)),
+        ("u", "a", Usage(5)),
+    ]
+    store.commit(RUN, Rows(spent=[Spent(*each) for each in spent]))
+    store.commit("another", Rows(spent=[Spent("t", "a", Usage(99))]))
+    assert store.usage(RUN) == {
+        "t": TotalUsage(3, 2, Usage(21, 5, 1100, 3, 4)),
+        "u": TotalUsage(1, 1, Usage(5)),
+    }
+    assert store.usage("none") == {}
+
+
+def test_absurd_counts_spoil_no_run(store: Store) -> None:
+    store.commit(RUN, Rows(spent=[Spent("t", str(n), Usage((1 << 63) - 1)) for n in range(3)]))
+    assert store.usage(RUN)["t"].usage.input_token_count == pytest.approx(3 * 2.0**63)
+
+
+def test_an_outcome_and_what_it_took_are_stored_together(store: Store) -> None:
+    async def main() -> None:
+        journal = Journal(store, RUN)
+        await journal.put(answer("a"), 1.0, Spent("t", "a", Usage(7, 3)))
+        assert store.usage(RUN) == {"t": TotalUsage(1, 1, Usage(7, 3))}
+        await journal.spend(Spent("t", "b", Usage(1, 1)))
+        await journal.close()
+
+    asyncio.run(main())
+    assert store.usage(RUN) == {"t": TotalUsage(2, 2, Usage(8, 4))}
+
+
+def test_a_store_without_usage_is_read_and_gets_it_when_it_is_written_to(store: Store) -> None:
+    commit(store, answer("a"))
+    # As version 2 left it.
+    edit(store, "DROP TABLE usage")
+    edit(store, "PRAGMA user_version = 2")
+    store.close()
+    with Store(store.folder) as reader:
+        assert read(reader, "a") == [answer("a")]
+        assert reader.usage(RUN) == {}
+    with Store(store.folder, write=True) as writer:
+        assert read(writer, "a") == [answer("a")]
+        writer.commit(RUN, Rows([(answer("b"), 1.0)], spent=[Spent("t", "b", Usage(7, 3))]))
+    with Store(store.folder) as reader:
+        assert read(reader, "a", "b") == [answer("a"), answer("b")]
+        assert reader.usage(RUN) == {"t": TotalUsage(1, 1, Usage(7, 3))}
+
+
 def test_a_store_of_another_version_is_left_alone(store: Store) -> None:
     edit(store, "PRAGMA user_version = 1")
     store.close()
     for write in (True, False):
-        with pytest.raises(StoreError, match="has version 1 and this Echelon uses version 2"):
+        with pytest.raises(StoreError, match="has version 1 and this Echelon uses version 3"):
             Store(store.folder, write=write)
 
 

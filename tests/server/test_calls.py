@@ -116,6 +116,16 @@ async def test_an_answer_of_a_kind_that_was_not_asked_for_does_not_reach_the_cal
 
 
 @pytest.mark.parametrize("lane", LANES)
+async def test_an_answer_that_is_turned_away_tells_what_it_took(serving: Serving, lane: str) -> None:
+    async with serving() as server, AsyncClient(server.listener.address) as client:
+        error = await failure(client, lane, said("count", output_kinds=(Kind.NUMBER,)))
+    assert type(error) is errors.OutputInvalidError
+    assert error.usage is not None
+    assert (error.usage.input_token_count, error.usage.output_token_count) == (3, 1)
+    assert error.usage.compute_us > 0
+
+
+@pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("instruction", ["raise", "exit"])
 async def test_what_an_adapter_raises_stays_in_the_log(serving: Serving, lane: str, instruction: str) -> None:
     async with serving() as server, AsyncClient(server.listener.address, ONCE) as client:

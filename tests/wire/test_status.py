@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from typing import Any
 
 import grpc
 import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from echelon.adapters import errors
+from echelon.adapters import Usage, errors
 from echelon.wire.status import CODES, code, from_status, to_status
 
 PUBLIC = [
@@ -61,6 +62,20 @@ def test_violations_travel() -> None:
     back = from_status(to_status(invalid))
     assert isinstance(back, errors.InvalidInputError)
     assert back.violations == invalid.violations
+
+
+def test_what_a_call_took_travels_with_what_became_of_it() -> None:
+    usage = Usage(7, 3, cost_nano_usd=13_000, queue_us=5, compute_us=11)
+    assert from_status(to_status(errors.OutputInvalidError("no JSON", usage=usage))).usage == usage
+
+
+MANY: Any = Usage("many")  # type: ignore[arg-type]  # a vendor may not care
+
+
+@pytest.mark.parametrize("usage", [None, Usage(), Usage(-1), Usage(1 << 70), MANY, "many", {"input_token_count": 1}])
+def test_a_usage_that_says_nothing_or_cannot_be_leaves_the_error_alone(usage: Any) -> None:
+    back = from_status(to_status(errors.OutputInvalidError("no JSON", usage=usage)))
+    assert (str(back), back.usage) == ("no JSON", None)
 
 
 def test_an_error_of_a_vendor_travels_as_its_nearest_parent() -> None:

@@ -26,19 +26,28 @@
 Reasons are the contract's words for these conditions and are never derived from class names.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from echelon.adapters.calls import Usage
 
 
 class EchelonError(Exception):
-    """Anything that Echelon reports by design; its text is for people and names the thing and the fix."""
+    """Anything that Echelon reports by design; its text is for people and names the thing and the fix.
+
+    `usage` is what the call took all the same, as far as it is known: an answer that nobody can use is paid for too.
+    """
 
     reason: ClassVar[str] = "INTERNAL"
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, usage: Usage | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.usage = usage
 
 
 class InvalidInputError(EchelonError):
@@ -204,11 +213,12 @@ def rebuilt(
     *,
     retry_after_s: float | None = None,
     violations: tuple[tuple[str, str], ...] = (),
+    usage: Usage | None = None,
 ) -> EchelonError:
     """An error of `kind` as another process raised it."""
     # Not by calling the class: some compose their text from other arguments.
     error = kind.__new__(kind)
-    EchelonError.__init__(error, message, retry_after_s=retry_after_s)
+    EchelonError.__init__(error, message, retry_after_s=retry_after_s, usage=usage)
     if isinstance(error, InvalidInputError):
         error.violations = violations
     return error

@@ -25,6 +25,7 @@ from echelon.wire.cards import card_from_proto
 from echelon.wire.parts import NO_CONTENTS
 from echelon.wire.rules import check
 from echelon.wire.status import from_rpc_error
+from echelon.wire.usages import usage_from_proto
 
 T = TypeVar("T")
 
@@ -226,7 +227,8 @@ def read_outcome(message: pb.Outcome, contents: Mapping[bytes, bytes] = NO_CONTE
         check(message)
         return outcome_from_proto(message, contents)
     except EchelonError as error:
-        raise OutputInvalidError(f"the answer breaks the contract: {error}") from error
+        usage = usage_from_proto(message.usage)
+        raise OutputInvalidError(f"the answer breaks the contract: {error}", usage=usage) from error
 
 
 def _info(model: pb.Model) -> ModelInfo:

@@ -12,7 +12,7 @@ from echelon.adapters.card import Card
 from echelon.adapters.errors import EchelonError, UnreachableError
 from echelon.adapters.registry import Entry
 from echelon.clients import parse_target
-from echelon.conformance.checks import basics, contract, endurance, hostile, repeated, timing
+from echelon.conformance.checks import basics, contract, endurance, hostile, repeated, streaming, timing
 from echelon.conformance.findings import Check, Finding, NotApplicableError, NotConformingError, State
 from echelon.conformance.plan import Conformance
 from echelon.conformance.server import MODEL, AdapterServer
@@ -36,7 +36,7 @@ CHECKS = (
     _check("determinism", repeated.determinism),
     _check("batching", repeated.batching),
     _check("in-flight", repeated.in_flight),
-    _check("streaming", repeated.streaming),
+    _check("streaming", streaming.streaming),
     _check("cancellation", timing.cancellation),
     _check("deadlines", timing.deadlines),
     _check("usage", basics.usage),

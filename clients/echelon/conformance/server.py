@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 import tempfile
-from asyncio.subprocess import Process, create_subprocess_exec
+from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -15,6 +14,7 @@ from typing import Any, Self
 
 from echelon.adapters.errors import ConfigurationError
 from echelon.adapters.registry import Registry
+from echelon.adapters.worker.guarded import guarded
 from echelon.conformance.plan import Conformance
 
 MODEL = "checked"
@@ -33,7 +33,7 @@ _READY = re.compile(r"^serving (.*) on (\S+)$", re.MULTILINE)
 
 
 class AdapterServer:
-    """Starts `echelon serve` with the adapter, and again after its end."""
+    """Starts `echelon serve` with the adapter, and again after its end; it ends with this process, killed or not."""
 
     def __init__(self, conformance: Conformance) -> None:
         """ConfigurationError where no such adapter is installed; nothing of it is imported here."""
@@ -63,8 +63,10 @@ class AdapterServer:
         self._starts += 1
         said = Path(self._folder.name) / f"said-{self._starts}"
         with said.open("wb") as out, self._log.open("ab") as log:
-            command = (sys.executable, "-m", "echelon.cli", "serve", "--config", str(self._config))
-            self._process = await create_subprocess_exec(*command, stdout=out, stderr=log)
+            command = guarded("echelon.cli", "serve", "--config", str(self._config))
+            self._process = await create_subprocess_exec(
+                *command, stdin=PIPE, stdout=out, stderr=log, start_new_session=True
+            )
         self.address = await self._ready(said)
         return self
 
@@ -79,7 +81,8 @@ class AdapterServer:
             async with asyncio.timeout(STOPS_WITHIN_S):
                 return await process.wait()
         except TimeoutError:
-            process.kill()
+            assert process.stdin is not None
+            process.stdin.close()
             await process.wait()
             return None
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from echelon.adapters.calls import Outcome, Refusal, Request
+from echelon.adapters.calls import Answer, Call, Outcome, Refusal, Request
 from echelon.adapters.card import Card
 from echelon.adapters.errors import (
     AdapterCrashedError,
@@ -77,13 +77,27 @@ class Subject:
             raise NotApplicableError("no request was answered at all; see the check golden")
         return found
 
-    async def ask(self, request: Request, *, timeout_s: float | None = None) -> Reply:
+    async def ask(self, request: Request) -> Reply:
         """What the model gives back for `request`; while the server is busy or starts the model, it is asked again."""
-        timeout_s = timeout_s or self.conformance.timeout_s
-        until = monotonic() + timeout_s
+        return await self._patiently(lambda: self.client.ask(self.model, request, timeout_s=self.conformance.timeout_s))
+
+    async def stream(self, request: Request) -> Reply:
+        """The same, of a call whose answer is streamed."""
+        return await self._patiently(lambda: self._last(request))
+
+    async def _last(self, request: Request) -> Outcome:
+        stream = self.client.stream_generate if request.call is Call.GENERATE else self.client.stream_language
+        last: object = None
+        async for piece in stream(self.model, request, timeout_s=self.conformance.timeout_s):
+            last = piece
+        assert isinstance(last, Answer | Refusal)
+        return last
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Outcome]]) -> Reply:
+        until = monotonic() + self.conformance.timeout_s
         while True:
             try:
-                return await self.client.ask(self.model, request, timeout_s=timeout_s)
+                return await ask()
             except (ServerBusyError, ModelNotReadyError) as away:
                 if monotonic() > until:
                     return away

@@ -8,7 +8,9 @@ import grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from echelon.adapters import errors
+from echelon.adapters import Usage, errors
+from echelon.v1 import model_service_pb2 as pb
+from echelon.wire.usages import usage_from_proto, usage_to_proto
 
 DOMAIN = "echelon"
 
@@ -78,6 +80,9 @@ def to_status(error: errors.EchelonError) -> status_pb2.Status:
             for field, what in error.violations[:_VIOLATIONS]
         ]
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
+    usage = usage_to_proto(error.usage)
+    if usage is not None:
+        status.details.add().Pack(usage)
     return status
 
 
@@ -88,15 +93,16 @@ def _cut(text: str, size_bytes: int) -> str:
 
 def from_status(status: status_pb2.Status) -> errors.EchelonError:
     """The error that `status` stands for."""
-    reason, retry_after_s, violations = _details(status)
+    reason, retry_after_s, violations, usage = _details(status)
     kind = errors.BY_REASON.get(reason) or _BY_CODE.get(status.code, errors.EchelonError)
-    return errors.rebuilt(kind, status.message, retry_after_s=retry_after_s, violations=violations)
+    return errors.rebuilt(kind, status.message, retry_after_s=retry_after_s, violations=violations, usage=usage)
 
 
-def _details(status: status_pb2.Status) -> tuple[str, float | None, tuple[tuple[str, str], ...]]:
-    reason, retry_after_s = "", None
+def _details(status: status_pb2.Status) -> tuple[str, float | None, tuple[tuple[str, str], ...], Usage | None]:
+    reason, retry_after_s, usage = "", None, None
     violations: tuple[tuple[str, str], ...] = ()
     info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
+    spent = pb.Usage()
     for detail in status.details:
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
             reason = info.reason
@@ -104,7 +110,9 @@ def _details(status: status_pb2.Status) -> tuple[str, float | None, tuple[tuple[
             retry_after_s = retry.retry_delay.ToMicroseconds() / 1e6
         elif detail.Is(bad.DESCRIPTOR) and detail.Unpack(bad):
             violations = tuple((item.field, item.description) for item in bad.field_violations)
-    return reason, retry_after_s, violations
+        elif detail.Is(spent.DESCRIPTOR) and detail.Unpack(spent):
+            usage = usage_from_proto(spent)
+    return reason, retry_after_s, violations, usage
 
 
 def from_rpc_error(error: grpc.RpcError) -> errors.EchelonError:

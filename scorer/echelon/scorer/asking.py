@@ -8,23 +8,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from time import monotonic
-from typing import TypeAlias
 
-from echelon.adapters import Answer, EchelonError, Outcome, Request
+from echelon.adapters import Answer, EchelonError, Outcome, Request, Usage
+from echelon.adapters.calls import NO_USAGE
 from echelon.adapters.errors import AdapterCrashedError, BudgetExceededError, ConfigurationError, ServerBusyError
 from echelon.clients import Pipeline, Retry
 from echelon.scorer.concurrency import Window
 from echelon.scorer.failures import Rule, Then, rule
 from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.scorer.store import Attempt
+from echelon.scorer.usage import Spent
 
 MIB = 1 << 20
 _LONGEST_WAIT_S = 30.0
 """Between two tries, whatever a server wishes."""
 _BACKOFF_DOUBLES = 16
 
-Ended: TypeAlias = tuple[SampleOutcome, float]
-"""A sample's outcome, and the milliseconds that the last try took."""
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A sample's outcome, the milliseconds that the last try took, and what the model says it took, where it does."""
+
+    outcome: SampleOutcome
+    milliseconds: float = 0.0
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Asker:
         pace: Pace,
         *,
         note: Callable[[Attempt], Awaitable[None]],
+        spend: Callable[[Spent], Awaitable[None]],
         trouble: Callable[[str], None],
     ) -> None:
         self._pipeline = pipeline
@@ -58,6 +66,7 @@ class Asker:
         self._window = window
         self._pace = pace
         self._note = note
+        self._spend = spend
         self._trouble = trouble
         self._troubled = False
         self._last_answer = monotonic()
@@ -79,6 +88,8 @@ class Asker:
                 return await self._try(task, sample, request, alone=alone)
             except EchelonError as error:
                 found = rule(error)
+                if (spent := _spent(task, sample, error.usage)) is not None:
+                    await self._spend(spent)
                 await self._note_once(noted, Attempt(task, sample, error.reason, str(error), _now()))
                 if found.then is Then.STOP:
                     raise ConfigurationError(f"task {task}, sample {sample}: {error}") from error
@@ -102,7 +113,7 @@ class Asker:
         else:
             self._window.grow()
         self._heard()
-        return _outcome(task, sample, returned), took_s * 1000
+        return Ended(_outcome(task, sample, returned), took_s * 1000, _spent(task, sample, returned.usage))
 
     async def _note_once(self, noted: set[str], attempt: Attempt) -> None:
         # A busy server is no failure of anything.
@@ -127,7 +138,7 @@ class Asker:
     def _end(self, task: str, sample: str, error: EchelonError, found: Rule) -> Ended | None:
         if found.then is Then.COUNT:
             self._heard()
-            return SampleOutcome(task, sample, found.state, (), error.reason, str(error)), 0.0
+            return Ended(SampleOutcome(task, sample, found.state, (), error.reason, str(error)))
         self.left = self.left or str(error)
         self.gave_up = self.gave_up or not self._has_patience()
         return None
@@ -145,6 +156,11 @@ def _outcome(task: str, sample: str, returned: Outcome) -> SampleOutcome:
     if isinstance(returned, Answer):
         return SampleOutcome(task, sample, State.ANSWERED, returned.parts)
     return SampleOutcome(task, sample, State.REFUSED, (), "REFUSED", returned.text or returned.category)
+
+
+def _spent(task: str, sample: str, usage: Usage | None) -> Spent | None:
+    """What a call took; None where nobody says, which is not the same as nothing."""
+    return None if usage is None or usage == NO_USAGE else Spent(task, sample, usage)
 
 
 def _now() -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from echelon.adapters.errors import EchelonError
+from echelon.adapters.worker.guarded import guarded
 from echelon.clients import Target
 from echelon.scorer.asking import Pace
 from echelon.scorer.assessment import Assignment, carry_out
@@ -129,11 +129,18 @@ def _serving(models: tuple[Exhibit, ...], folder: Path) -> Iterator[str]:
     served = [{"name": each.name, "adapter": each.adapter, "settings": dict(each.settings)} for each in models]
     # JSON is YAML.
     config.write_text(json.dumps({"listener": {"listen": "127.0.0.1:0"}, "models": served}, indent=2))
-    command = [sys.executable, "-m", "echelon.cli", "serve", "--config", str(config), "--log-level", "warning"]
+    command = guarded("echelon.cli", "serve", "--config", str(config), "--log-level", "warning")
     log = folder / "server.log"
     with (
         log.open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        ) as child,
     ):
         try:
             yield _address(child, log)
@@ -151,8 +158,7 @@ def _address(child: subprocess.Popen[str], log: Path) -> str:
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
+    """SIGTERM, and patience; whoever is left ends with the pipe that is closed next."""
     child.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         child.wait(_STOPS_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        child.kill()

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from echelon.scorer.outcomes import SampleOutcome
 from echelon.scorer.store import Attempt, Rows, Store
+from echelon.scorer.usage import Spent
 
 INTERVAL_S = 0.02
 """Between commits: an answer waits at most this long, and a disk syncs at most so often."""
@@ -23,14 +24,21 @@ class Journal:
         self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "journal")
 
-    async def put(self, outcome: SampleOutcome, milliseconds: float) -> None:
-        """Return when the outcome is on disk; StoreError where it cannot be."""
+    async def put(self, outcome: SampleOutcome, milliseconds: float, spent: Spent | None = None) -> None:
+        """Return when the outcome, and what it took, is on disk; StoreError where it cannot be."""
         self._rows.outcomes.append((outcome, milliseconds))
+        if spent is not None:
+            self._rows.spent.append(spent)
         await asyncio.shield(self._next_commit())
 
     async def note(self, attempt: Attempt) -> None:
         """Keep a failed try with the next commit."""
         self._rows.attempts.append(attempt)
+        self._next_commit()
+
+    async def spend(self, spent: Spent) -> None:
+        """Keep what a failed try took with the next commit."""
+        self._rows.spent.append(spent)
         self._next_commit()
 
     async def close(self) -> None:

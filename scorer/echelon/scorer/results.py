@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from echelon.adapters import Card, Part
 from echelon.scorer.outcomes import State
 from echelon.scorer.suites.suite import SuiteInfo, Task
+from echelon.scorer.usage import TotalUsage, total
 from echelon.scorer.verdict.family import TaskVerdict
 from echelon.scorer.verdict.figures import LevelVerdict
 from echelon.scorer.verdict.shares import Proportion
@@ -139,6 +140,13 @@ class RunResult:
     """One for each edition, over the whole suite."""
     verdicts: tuple[LevelVerdict, ...] = ()
     """One for each edition, in the same order."""
+    usage: Mapping[str, TotalUsage] = field(default_factory=dict)
+    """What the calls of each task took, by its id; only of those of which anything is known."""
+
+    @property
+    def total_usage(self) -> TotalUsage | None:
+        """What the whole run took, None where nothing is known."""
+        return total(self.usage.values()) if self.usage else None
 
     @property
     def tasks_here(self) -> tuple[TaskResult, ...]:

@@ -53,7 +53,9 @@ class Runner:
         self._run = run
         self._seed = seed
         self._window = Window(pace.most_calls, pace.most_bytes)
-        self._asker = Asker(pipeline, model, self._window, pace, note=journal.note, trouble=watcher.trouble)
+        self._asker = Asker(
+            pipeline, model, self._window, pace, note=journal.note, spend=journal.spend, trouble=watcher.trouble
+        )
 
     async def run(self, tasks: Iterable[Task], done: Callable[[Task], AbstractSet[str]]) -> str:
         """Ask all samples of `tasks` but those that are `done`; why some stay unanswered, empty where none does.
@@ -84,8 +86,8 @@ class Runner:
         try:
             ended = await self._asker.ask(task.id, sample, request)
             if ended is not None:
-                await self._journal.put(*ended)
-                self._watcher.ended(task, ended[0].state)
+                await self._journal.put(ended.outcome, ended.milliseconds, ended.spent)
+                self._watcher.ended(task, ended.outcome.state)
         finally:
             self._window.leave(size_bytes)
 

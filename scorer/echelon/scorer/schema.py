@@ -7,7 +7,9 @@ import sqlalchemy as sql
 from echelon.scorer.errors import StoreError
 
 APPLICATION_ID = 0x45636865  # "Eche"
-VERSION = 2
+VERSION = 3
+WITHOUT_USAGE = 2
+"""The version before there was a table of usage; all else is the same."""
 
 metadata = sql.MetaData()
 runs = sql.Table(
@@ -49,17 +51,33 @@ attempts = sql.Table(
     sql.Column("detail", sql.String, nullable=False),
     sql.Column("at", sql.String, nullable=False),
 )
+usage = sql.Table(
+    "usage",
+    metadata,
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("run", sql.String, nullable=False, index=True),
+    sql.Column("task", sql.String, nullable=False),
+    sql.Column("sample", sql.String, nullable=False),
+    sql.Column("input_token_count", sql.Integer, nullable=False),
+    sql.Column("output_token_count", sql.Integer, nullable=False),
+    sql.Column("cost_nano_usd", sql.Integer, nullable=False),
+    sql.Column("queue_us", sql.Integer, nullable=False),
+    sql.Column("compute_us", sql.Integer, nullable=False),
+)
 
 
-def prepare(connection: sql.Connection, where: str, *, write: bool) -> None:
-    """Make the tables in an empty file where that is allowed; StoreError for a file that is not a journal of ours."""
+def prepare(connection: sql.Connection, where: str, *, write: bool) -> int:
+    """Make the tables that are missing where that is allowed; the version that the file has then.
+
+    StoreError for a file that is not a journal of ours.
+    """
     application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     if application not in (0, APPLICATION_ID):
         raise StoreError(f"{where} belongs to another program; name another --store")
-    if version == VERSION:
-        return
-    if version != 0:
+    if version == VERSION or (version == WITHOUT_USAGE and not write):
+        return int(version)
+    if version not in (0, WITHOUT_USAGE):
         raise StoreError(
             f"{where} has version {version} and this Echelon uses version {VERSION}; name another --store, "
             "or use the Echelon that wrote it"
@@ -69,3 +87,4 @@ def prepare(connection: sql.Connection, where: str, *, write: bool) -> None:
     metadata.create_all(connection)
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+    return VERSION

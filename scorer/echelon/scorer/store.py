@@ -1,7 +1,8 @@
 """The store of runs: SQLite with one writer, durable at every commit; large outcomes lie beside it by digest.
 
 Outcomes are written once under (run, task, sample, repeat) and never changed; each has a checksum. What failed for a
-passing reason is no outcome: it stands in `attempts` and is asked again when the run is resumed.
+passing reason is no outcome: it stands in `attempts` and is asked again when the run is resumed. What a call took
+stands in `usage`, a row for each call of which it is known, whether an outcome came of it or not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -22,11 +23,12 @@ import sqlalchemy as sql
 from google.protobuf.message import DecodeError
 from sqlalchemy.dialects.sqlite import insert
 
-from echelon.adapters import Answer, Card
+from echelon.adapters import Answer, Card, Usage
 from echelon.scorer import schema
 from echelon.scorer.blobs import Blobs
 from echelon.scorer.errors import StoreError, UnknownNameError
 from echelon.scorer.outcomes import SampleOutcome, State
+from echelon.scorer.usage import Spent, TotalUsage
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import outcome_from_proto, outcome_to_proto
 from echelon.wire.cards import card_from_proto, card_to_proto
@@ -69,6 +71,7 @@ class Rows:
     outcomes: list[tuple[SampleOutcome, float]] = field(default_factory=list)
     """Each with the milliseconds it took."""
     attempts: list[Attempt] = field(default_factory=list)
+    spent: list[Spent] = field(default_factory=list)
 
 
 class Store:
@@ -86,7 +89,7 @@ class Store:
         self._engine = _engine(self._file, write)
         try:
             with self._transaction() as connection:
-                schema.prepare(connection, str(self._file), write=write)
+                self._version = schema.prepare(connection, str(self._file), write=write)
         except BaseException:
             self.close()
             raise
@@ -126,14 +129,17 @@ class Store:
             connection.execute(insert(schema.runs).on_conflict_do_update(index_elements=["run"], set_=new), row)
 
     def commit(self, run: str, rows: Rows) -> None:
-        """Write outcomes and attempts; when this returns, they survive a power cut."""
+        """Write outcomes, attempts and usage; when this returns, they survive a power cut."""
         outcomes = [self._row(run, outcome, milliseconds) for outcome, milliseconds in rows.outcomes]
         attempts = [{"run": run, **asdict(attempt)} for attempt in rows.attempts]
+        spent = [_usage_row(run, each) for each in rows.spent]
         with self._transaction() as connection:
             if outcomes:
                 connection.execute(insert(schema.outcomes).on_conflict_do_nothing(), outcomes)
             if attempts:
                 connection.execute(sql.insert(schema.attempts), attempts)
+            if spent:
+                connection.execute(sql.insert(schema.usage), spent)
 
     def _row(self, run: str, outcome: SampleOutcome, milliseconds: float) -> dict[str, Any]:
         answer: bytes | None = None
@@ -227,12 +233,33 @@ class Store:
         with self._transaction() as connection:
             return [Attempt(row.task, row.sample, row.reason, row.detail, row.at) for row in connection.execute(query)]
 
+    def usage(self, run: str) -> dict[str, TotalUsage]:
+        """What the calls of each task took, of those tasks of which anything is known."""
+        if self._version == schema.WITHOUT_USAGE:
+            return {}
+        columns = schema.usage.c
+        # As floats: no count that a server tells, however absurd, makes the sum overflow.
+        sums = [sql.func.sum(sql.cast(columns[name], sql.Float)) for name in _USAGE]
+        samples = sql.func.count(sql.distinct(columns.sample))
+        query = sql.select(columns.task, sql.func.count(), samples, *sums).where(columns.run == run)
+        with self._transaction() as connection:
+            rows = connection.execute(query.group_by(columns.task))
+            return {task: TotalUsage(calls, samples, Usage(*map(int, sums))) for task, calls, samples, *sums in rows}
+
     def milliseconds(self, run: str) -> list[float]:
         """How long the model took for each outcome, sorted."""
         columns = schema.outcomes.c
         query = sql.select(columns.milliseconds).where(columns.run == run).order_by(columns.milliseconds)
         with self._transaction() as connection:
             return list(connection.execute(query).scalars())
+
+
+_USAGE = tuple(field.name for field in fields(Usage))
+
+
+def _usage_row(run: str, spent: Spent) -> dict[str, Any]:
+    told = {name: getattr(spent.usage, name) for name in _USAGE}
+    return {"run": run, "task": spent.task, "sample": spent.sample, **told}
 
 
 def _checksum(*told: str, answer: bytes | None) -> bytes:

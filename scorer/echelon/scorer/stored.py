@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from echelon.adapters import Card
@@ -57,7 +58,8 @@ def result_of(
         instruments,
         alpha_of(record) if alpha is None else alpha,
     )
-    return evaluate(evaluation, store, from_plain(record.sota) if sota is None else sota, viewed=viewed)
+    result = evaluate(evaluation, store, from_plain(record.sota) if sota is None else sota, viewed=viewed)
+    return replace(result, usage=store.usage(record.run))
 
 
 def reopen_suite(record: RunRecord) -> StoredSuite:

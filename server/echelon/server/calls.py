@@ -10,7 +10,8 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from echelon.adapters import Answer, Call, Card, Outcome, Part, Request
+from echelon.adapters import Answer, Call, Card, EchelonError, Outcome, Part, Request, Usage
+from echelon.adapters.calls import NO_USAGE
 from echelon.adapters.errors import (
     AdapterFailedError,
     BudgetExceededError,
@@ -159,8 +160,12 @@ class Calls:
             raise self._hidden(error) from None
         large = _large(done.returned) if message.accepts_content_refs else {}
         refs = await in_thread(partial(_references, large), "digests") if large else NO_REFS
-        outcome = self._to_message(done, request, model.card, refs)
-        self._check_size(outcome.ByteSize() + ENVELOPE_BYTES)
+        try:
+            outcome = self._to_message(done, request, model.card, refs)
+            self._check_size(outcome.ByteSize() + ENVELOPE_BYTES)
+        except EchelonError as error:
+            error.usage = _usage(done)
+            raise
         return Answered(outcome, {ref.sha256: large[index] for index, ref in refs.items()})
 
     def _hidden(self, error: AdapterFailedError) -> AdapterFailedError:
@@ -187,6 +192,13 @@ class Calls:
         except Exception as error:  # noqa: BLE001  (see above)
             incident = self._guard.incident(error)
             raise OutputInvalidError(f"the model's answer has a field of a wrong type; {incident}") from None
+
+
+def _usage(done: Done) -> Usage:
+    """What an outcome took that cannot be sent: it is paid for all the same."""
+    said = getattr(done.returned, "usage", None)
+    told = said if isinstance(said, Usage) else NO_USAGE
+    return replace(told, queue_us=done.queue_us, compute_us=done.compute_us)
 
 
 def _size(message: pb.Call) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from echelon.adapters import Call, Card, EchelonError, Request, Returned, UnsupportedError
+from echelon.adapters import Call, Card, EchelonError, Request, Returned, UnsupportedError, Usage
 from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, ModelNotReadyError
 from echelon.adapters.hosting import Opened
 from echelon.server.batcher import Batcher, Done
@@ -153,7 +153,7 @@ class ServedModel:
             if _is_callers(error):
                 request.cancellation.cancelled = True
                 raise
-            return Done(error, 0, 0)
+            return Done(error, 0, int((perf_counter() - started) * 1e6))
         return Done(outcome, 0, int((perf_counter() - started) * 1e6))
 
     async def stream(self, request: Request) -> AsyncGenerator[Any]:
@@ -291,7 +291,10 @@ def _is_callers(error: BaseException) -> bool:
 
 def _checked(done: Done) -> Done:
     if isinstance(done.returned, BaseException):
-        raise _shown(done.returned)
+        error = _shown(done.returned)
+        if isinstance(error.usage, Usage):
+            error.usage = replace(error.usage, queue_us=done.queue_us, compute_us=done.compute_us)
+        raise error
     return done
 
 

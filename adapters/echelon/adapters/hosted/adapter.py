@@ -229,7 +229,7 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
         if part is None and (Kind.TEXT in request.output_kinds or not request.output_kinds):
             part = Text(reply.text)
         if part is None:
-            raise OutputInvalidError(f"the model's answer cannot be read as {form.kind}")
+            raise OutputInvalidError(f"the model's answer cannot be read as {form.kind}", usage=usage)
         return Answer((part,), reply.finish, usage)
 
     def _usage(self, tokens: Tokens, images: int = 0) -> Usage:

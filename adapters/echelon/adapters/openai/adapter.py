@@ -130,7 +130,7 @@ class OpenAI(HostedAdapter[OpenAISettings]):
             return self._outcome(question, drawn)
         images, tokens = drawn
         if not images:
-            raise OutputInvalidError("the model answered without an image")
+            raise OutputInvalidError("the model answered without an image", usage=self._usage(tokens))
         return Answer(images, usage=self._usage(tokens, len(images)))
 
     def _image_body(self, request: Request, form: Form, turns: tuple[Turn, ...]) -> dict[str, Any]:

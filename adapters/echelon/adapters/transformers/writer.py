@@ -181,13 +181,14 @@ class Writer:
         failed = next((row.error for row in question.rows if row.error is not None), None)
         if failed is not None:
             return failed
+        usage = Usage(question.read.token_count, sum(len(row.tokens) for row in question.rows))
         try:
-            return self._outcome(question)
+            return self._outcome(question, usage)
         except EchelonError as error:
+            error.usage = usage
             return error
 
-    def _outcome(self, question: Question) -> Answer:
-        usage = Usage(question.read.token_count, sum(len(row.tokens) for row in question.rows))
+    def _outcome(self, question: Question, usage: Usage) -> Answer:
         if question.labels is not None:
             return Answer((self._choice(question.request, question.labels),), usage=usage)
         (row,) = question.rows

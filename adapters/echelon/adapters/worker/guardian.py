@@ -1,9 +1,9 @@
-"""Nothing that an adapter starts outlives its server.
+"""Nothing that is started here outlives its parent: an adapter's process its server, and a server its command.
 
-The process that the server starts splits in two. The *guardian* does nothing but wait; the *worker* runs the adapter,
-as the leader of a process group. When the worker ends, or the server closes its end of the socket, killed or not, the
+The process that the parent starts splits in two. The *guardian* does nothing but wait; the *worker* does the work, as
+the leader of a process group. When the worker ends, or the parent closes its end of the lifeline, killed or not, the
 guardian ends the group and every process that left it. Should the guardian itself be killed, the kernel kills the
-worker.
+worker; SIGTERM, which asks for an end in good order, it hands on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def split(lifeline: int) -> None:
         _guard(child, lifeline)
     os.setpgid(0, 0)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # No program with a set-user-ID bit makes more of it than the server is.
+    # No program with a set-user-ID bit makes more of it than the parent is.
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     if os.getppid() != guardian:
         os._exit(1)
@@ -48,6 +48,7 @@ def _guard(worker: int, lifeline: int) -> NoReturn:
     with suppress(PermissionError, ProcessLookupError):
         os.setpgid(worker, worker)
     ended = _wait(worker, lifeline)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(ProcessLookupError):
         os.killpg(worker, signal.SIGKILL)
     status = _reap(worker)
@@ -65,6 +66,8 @@ def _wait(worker: int, lifeline: int) -> bool:
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    # Until it is reaped, which is later, the number is the worker's.
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(worker, number))
     poll = select.poll()
     poll.register(told, select.POLLIN)
     # Nothing but the end of the other side, which cannot be left out.

@@ -25,6 +25,7 @@ class Replies:
         """The call's last word."""
         error = self._attempt(call, "done", value)
         if error is not None:
+            error.usage = getattr(value, "usage", None)
             self.failed(call, error)
 
     def items(self, call: int, items: Sequence[Any]) -> None:
@@ -34,6 +35,7 @@ class Replies:
         for index, item in enumerate(items):
             error = self._attempt(call, "item", (index, item))
             if error is not None:
+                error.usage = getattr(item, "usage", None)
                 self._connection.send(call, "item", (index, error))
         self._connection.send(call, "done")
 

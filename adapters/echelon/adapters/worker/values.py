@@ -114,7 +114,7 @@ def _write_mapping(value: dict[Any, Any], buffers: list[bytes]) -> Any:
 
 def _write_error(value: EchelonError, buffers: list[bytes]) -> Any:
     violations = value.violations if isinstance(value, InvalidInputError) else ()
-    said = (public_kind(value).reason, str(value), value.retry_after_s, violations)
+    said = (public_kind(value).reason, str(value), value.retry_after_s, violations, value.usage)
     return ["error", [encode(item, buffers) for item in said]]
 
 
@@ -176,9 +176,10 @@ def _defaults(kind: type[Any]) -> dict[str, Any]:
 
 
 def _read_error(said: Any, buffers: Sequence[bytes]) -> EchelonError:
-    reason, message, retry_after_s, violations = (decode(item, buffers) for item in said)
+    # An older SDK tells no usage.
+    reason, message, retry_after_s, violations, usage, *_ = (*(decode(item, buffers) for item in said), None)
     kind = BY_REASON.get(reason, EchelonError)
-    return rebuilt(kind, message, retry_after_s=retry_after_s, violations=violations)
+    return rebuilt(kind, message, retry_after_s=retry_after_s, violations=violations, usage=usage)
 
 
 _NATIVE = frozenset((bool, int, float, type(None)))

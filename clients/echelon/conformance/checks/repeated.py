@@ -1,10 +1,9 @@
-"""Whether the same call gets the same answer: twice, together with others, and as a stream."""
+"""Whether the same call gets the same answer: twice, and together with others."""
 
 from __future__ import annotations
 
-from echelon.adapters.calls import Answer, Call, Outcome, Refusal, Request
+from echelon.adapters.calls import Answer
 from echelon.adapters.errors import EchelonError
-from echelon.clients import PartSlice
 from echelon.conformance.difference import difference
 from echelon.conformance.findings import NotApplicableError, NotConformingError
 from echelon.conformance.subject import Reply, Subject
@@ -70,40 +69,6 @@ async def in_flight(subject: Subject) -> str:
                 "let calls share nothing that they change; an AsyncAdapter is asked many times at once",
             )
     return f"{len(requests)} at once"
-
-
-async def streaming(subject: Subject) -> str:
-    """A generation that is streamed ends whole, and as the one that is not."""
-    founds = [found for found in await subject.answered() if found.request.call is Call.GENERATE]
-    if not founds:
-        raise NotApplicableError("the card does not list generate")
-    (found,) = founds
-    reply = await _streamed(subject, found.request)
-    if isinstance(reply, EchelonError):
-        raise NotConformingError(
-            f"the stream ended with {await subject.told(reply)}",
-            "yield every part of the answer from stream_generate, or return None from it",
-        )
-    card = await subject.card()
-    differs = difference(found.outcome, reply, subject.conformance.tolerance) if card.deterministic else ""
-    if differs:
-        raise NotConformingError(
-            f"the stream gives another answer than the call: {differs}", "let both come from one piece of code"
-        )
-    return "the same answer" if card.deterministic else "a whole answer"
-
-
-async def _streamed(subject: Subject, request: Request) -> Outcome | EchelonError:
-    last: Outcome | PartSlice | None = None
-    try:
-        async for piece in subject.client.stream_generate(
-            subject.model, request, timeout_s=subject.conformance.timeout_s
-        ):
-            last = piece
-    except EchelonError as error:
-        return error
-    assert isinstance(last, Answer | Refusal)
-    return last
 
 
 def _differ(one: Reply, other: Reply, tolerance: float) -> str:

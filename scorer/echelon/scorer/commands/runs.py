@@ -17,6 +17,7 @@ from echelon.scorer.printing import printable
 if TYPE_CHECKING:
     from echelon.scorer.outcomes import State
     from echelon.scorer.store import Attempt, RunRecord
+    from echelon.scorer.usage import TotalUsage
 
 _KINDS = 10
 """Kinds of failure that are shown to people."""
@@ -49,15 +50,18 @@ def list_runs(as_json: bool, folder: Path) -> None:
 @json_option
 @store_option
 def show_run(run: str, as_json: bool, folder: Path) -> None:
-    """Show where and when RUN happened, how long its calls took, and which tries failed.
+    """Show where and when RUN happened, what its calls took, and which tries failed.
 
-    None of this changes a score; that is why it stands here and not in the report.
+    None of this changes a score.
     """
     from echelon.scorer.store import Store
+    from echelon.scorer.usage import total
 
     with Store(folder) as store:
         record = store.run(run)
-        shown = _facts(record, store.counts(record.run), store.attempts(record.run), store.milliseconds(record.run))
+        used = total(store.usage(record.run).values())
+        times = store.milliseconds(record.run)
+        shown = _facts(record, store.counts(record.run), store.attempts(record.run), times, used)
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
@@ -81,8 +85,14 @@ def _kinds_of_failure(attempts: list[dict[str, str]]) -> Iterator[str]:
 
 
 def _facts(
-    record: RunRecord, counts: dict[str, Counter[State]], attempts: list[Attempt], times: list[float]
+    record: RunRecord,
+    counts: dict[str, Counter[State]],
+    attempts: list[Attempt],
+    times: list[float],
+    used: TotalUsage,
 ) -> dict[str, Any]:
+    from echelon.scorer.report.usage import as_plain
+
     return {
         **_summary(record),
         "folder": record.suite["folder"],
@@ -93,6 +103,7 @@ def _facts(
         **({"attempt": record.suite["attempt"]} if "attempt" in record.suite else {}),
         "sota": ", ".join(sorted({each["source"] for each in (record.sota or {}).values()})),
         "outcomes": {state.value: n for state, n in sum(counts.values(), Counter()).items()},
+        "usage": as_plain(used) if used.calls else None,
         "milliseconds": {f"p{q}": round(_quantile(times, q / 100), 1) for q in (50, 90, 99)},
         "failed_attempts": [asdict(attempt) for attempt in attempts],
     }
@@ -110,8 +121,8 @@ def _summary(record: RunRecord) -> dict[str, Any]:
 
 def _said(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {each}" for key, each in value.items()) or "none"
-    return str(value) or "none"
+        return ", ".join(f"{key} {each}" for key, each in value.items() if each is not None) or "none"
+    return "none" if value is None else str(value) or "none"
 
 
 def _quantile(ordered: list[float], share: float) -> float:

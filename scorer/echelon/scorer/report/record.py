@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from echelon.adapters import Card
-from echelon.scorer.report import wording
+from echelon.scorer.report import usage, wording
 from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult
 from echelon.scorer.verdict.figures import LevelVerdict
 
@@ -22,8 +22,9 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "model": {"name": wording.model_name(result), **_card(result.card)},
         "seed": result.seed,
         "settings": dict(sorted(result.settings.items())),
+        "usage": usage.as_plain(result.total_usage),
         "levels": [_level(*pair) for pair in zip(result.levels, result.verdicts, strict=True)],
-        "tasks": [_task(task) for task in result.tasks],
+        "tasks": [{**_task(task), "usage": usage.as_plain(result.usage.get(task.task.id))} for task in result.tasks],
     }
 
 

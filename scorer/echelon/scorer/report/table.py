@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from echelon.scorer.printing import aligned
-from echelon.scorer.report import wording
+from echelon.scorer.report import usage, wording
 from echelon.scorer.report.prose import line
 from echelon.scorer.results import LevelResult, RunResult, TaskResult
 from echelon.scorer.verdict.figures import LevelVerdict
@@ -18,6 +18,7 @@ def text(result: RunResult) -> str:
         aligned([_LEVEL_HEAD, *(row for pair in _judged(result) for row in _level(*pair))]),
         _notes(result),
         _tasks(result),
+        _usage(result),
         _provenance(result),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -88,6 +89,15 @@ def _task(task: TaskResult, editions: Sequence[str]) -> tuple[str, ...]:
         wording.mark(task).word,
         ", ".join(f"{n} {state}" for state, n in wording.states(task)),
     )
+
+
+def _usage(result: RunResult) -> str:
+    """A row for each task, and one for all; empty where nothing is known."""
+    if result.total_usage is None:
+        return ""
+    head = ("took", *(column.name for column in usage.columns(result.total_usage)))
+    rows = [(line(row.task or row.title, 40), *(said for _, said in row.cells)) for row in usage.rows(result)]
+    return "\n".join([aligned([head, *rows]), *usage.notes(result)])
 
 
 def _provenance(result: RunResult) -> str:

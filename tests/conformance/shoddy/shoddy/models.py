@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from echelon.adapters import (
     Answer,
@@ -17,6 +17,7 @@ from echelon.adapters import (
     CallSupport,
     Card,
     Choice,
+    FinishReason,
     Image,
     InvalidInputError,
     Kind,
@@ -288,3 +289,80 @@ class Forked(SoundAsync):
 
     async def _parts(self) -> AsyncIterator[Part]:
         yield Text("a draft")
+
+
+class Writing(Sound):
+    """Writes what it says word by word, where it is asked to."""
+
+    def card(self) -> Card:
+        return Card("1", (CallSupport(Call.LANGUAGE, self.takes, self.gives),), deterministic=True)
+
+    def language(self, requests: Sequence[Request]) -> Sequence[Returned]:
+        return self.comprehend(requests)
+
+    def stream_language(self, request: Request) -> Iterator[str | Outcome]:
+        answer = self.answer(request)
+        assert isinstance(answer, Answer)
+        return self.written(request, answer)
+
+    def written(self, request: Request, answer: Answer) -> Iterator[str | Outcome]:
+        """The words, and the outcome last."""
+        yield from _words(answer)
+        yield answer
+
+
+def _words(answer: Answer) -> list[str]:
+    (part,) = answer.parts
+    assert isinstance(part, Text)
+    first, *others = part.value.split(" ")
+    return [first, *(f" {word}" for word in others)]
+
+
+class Drafting(Writing):
+    """streaming: writes something else than it says."""
+
+    def written(self, request: Request, answer: Answer) -> Iterator[str | Outcome]:
+        return super().written(request, replace(answer, parts=(Text("a draft"),)))
+
+
+class Mumbling(Writing):
+    """streaming: swallows the spaces."""
+
+    def written(self, request: Request, answer: Answer) -> Iterator[str | Outcome]:
+        for word in _words(answer):
+            yield word.strip()
+        yield answer
+
+
+class Breaking(Writing):
+    """streaming: says of what it wrote that it was cut off."""
+
+    def written(self, request: Request, answer: Answer) -> Iterator[str | Outcome]:
+        return super().written(request, replace(answer, finish_reason=FinishReason.LENGTH))
+
+
+class Counting(Writing):
+    """streaming: counts each word as it goes."""
+
+    def written(self, request: Request, answer: Answer) -> Iterator[str | Outcome]:
+        return super().written(request, replace(answer, usage=Usage(len(_words(answer)), 1)))
+
+
+class Deaf(Writing):
+    """streaming: once begun, a long text is written to its end."""
+
+    def written(self, request: Request, answer: Answer) -> Iterator[str | Outcome]:
+        yield _words(answer)[0]
+        if (request.sampling.max_token_count or 0) > 1000:
+            time.sleep(2.5)
+        yield from _words(answer)[1:]
+        yield answer
+
+
+class Rushed(Writing):
+    """streaming: loses its head over a text when time is short."""
+
+    def written(self, request: Request, answer: Answer) -> Iterator[str | Outcome]:
+        if (request.remaining_s() or 60) < 1:
+            raise RuntimeError("no time left to write")
+        return super().written(request, answer)

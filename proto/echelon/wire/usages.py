@@ -1,0 +1,33 @@
+"""What a call took, as it travels beside the outcome that nobody got."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from echelon.adapters import EchelonError, Usage
+from echelon.v1 import model_service_pb2 as pb
+from echelon.wire.rules import check
+
+_FIELDS = tuple(field.name for field in fields(Usage))
+"""Both sides call them the same."""
+
+
+def usage_to_proto(usage: Any) -> pb.Usage | None:
+    """The message; None where there is nothing to tell, or what a vendor's code put there does not travel."""
+    if not isinstance(usage, Usage):
+        return None
+    try:
+        message = pb.Usage(**asdict(usage))
+    except (TypeError, ValueError):
+        return None
+    return message if message.ByteSize() else None
+
+
+def usage_from_proto(message: pb.Usage) -> Usage | None:
+    """The usage; None where the message is empty or breaks the contract."""
+    try:
+        check(message)
+    except EchelonError:
+        return None
+    return Usage(**{name: getattr(message, name) for name in _FIELDS}) if message.ByteSize() else None
