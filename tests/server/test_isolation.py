@@ -399,3 +399,46 @@ async def test_a_server_that_stops_while_a_process_opens_its_adapter_leaves_noth
         assert is_alive(pid)
         loading.cancel()
     assert not is_alive(pid)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "items without order",
+        "items without end",
+        "a failure that cannot be told",
+        "answers to nobody",
+        "pieces without end",
+    ],
+)
+async def test_a_process_that_says_what_it_must_not_is_ended(beside: Callable[..., Any], lie: str) -> None:
+    async with beside(ROGUE) as rogue:
+        before = await rogue.pid()
+        error = await rogue.dies_of(lie, timeout_s=LONG_S)
+        assert str(error).startswith("the model's process was killed: it sent ")
+        assert await rogue.returns() != before
+        assert not is_alive(before)
+
+
+async def test_a_stream_that_does_not_wait_for_its_reader_ends_its_process(serving: Serving) -> None:
+    async with serving([ROGUE]) as server, AsyncClient(server.listener.address, ONCE) as client:
+        with pytest.raises(errors.AdapterCrashedError, match="it sent 'piece', or more pieces than were asked for"):
+            async for _ in client.stream_language("rogue", said("pieces without end"), timeout_s=LONG_S):
+                await asyncio.sleep(0.01)
+
+
+async def test_a_call_that_is_given_up_before_it_began_costs_no_process(serving: Serving) -> None:
+    """The event loop of the adapter is busy, and finds the call and its end at once."""
+    models = [{**TASKS, "process": {"stuck_s": 1.0}}]
+    async with serving(models) as server, AsyncClient(server.listener.address, ONCE) as client:
+        tasks = Model(client, "tasks")
+        before = await tasks.pid()
+        napping = asyncio.create_task(tasks.tell("nap"))
+        await asyncio.sleep(0.1)
+        given_up = asyncio.create_task(tasks.tell("never heard", timeout_s=0.3))
+        await asyncio.sleep(0.1)
+        given_up.cancel()
+        await napping
+        # Were it still waited for, the process would be killed a second after the call's deadline.
+        await asyncio.sleep(2.5)
+        assert await tasks.pid() == before

@@ -138,6 +138,13 @@ def _write_foreign(value: Any, buffers: list[bytes]) -> Any:
     return ["foreign", [type(value).__name__, reprlib.repr(value)]]
 
 
+def _read_foreign(said: Any, buffers: Sequence[bytes]) -> Foreign:
+    name, shown = said
+    if type(shown) is not str:
+        raise TypeError("what a foreign value prints as is text")
+    return type(name, (Foreign,), {})(shown)
+
+
 def _sequence_writer(tag: str) -> Callable[[Any, list[bytes]], Any]:
     return lambda value, buffers: [tag, [encode(item, buffers) for item in value]]
 
@@ -199,7 +206,7 @@ _READERS: dict[str, Callable[[Any, Sequence[bytes]], Any]] = {
     "tuple": lambda items, buffers: tuple([decode(item, buffers) for item in items]),
     "list": lambda items, buffers: [decode(item, buffers) for item in items],
     "error": _read_error,
-    "foreign": lambda said, buffers: type(said[0], (Foreign,), {})(said[1]),
+    "foreign": _read_foreign,
     "foreign error": _read_foreign_error,
     **{kind.__name__: lambda said, buffers, kind=kind: kind(said) for kind in _ENUMS},  # type: ignore[misc]  # as above
     **{kind.__name__: _record_reader(kind) for kind in _RECORDS},

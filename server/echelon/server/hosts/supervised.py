@@ -75,7 +75,7 @@ class Supervised:
         if all(request.cancellation or self._deadline(request) < monotonic() for request in requests):
             # A batch that killed a process, by taking too long perhaps, is asked again.
             raise BudgetExceededError("nobody waits for the call any more")
-        reply = Whole()
+        reply = Whole(len(requests))
         process, call = self._begin_here("run", list(requests), reply, max(map(self._deadline, requests)))
         return counted(_patiently(reply.future.result, process, call, requests), requests)
 
