@@ -140,7 +140,7 @@ def _missing(command: str, error: ModuleNotFoundError) -> str:
     extra = _EXTRAS.get(command)
     if extra is None or module in ("", "echelon"):
         return ""
-    return f"{module} is not installed; get all that 'echelon {command}' needs with: pip install 'echelon[{extra}]'"
+    return f"{module} is not installed; get it with: pip install 'echelon[{extra}]'"
 
 
 _EXTRAS = {

@@ -117,8 +117,8 @@ def test_a_broken_entry_point_is_listed_with_its_reason(install: Install, value:
         ("acme_five:Good", "def (", "failed to import: SyntaxError"),
         ("acme_five:Missing", GOOD, "failed to import: AttributeError"),
         ("acme_five.sub:Good", GOOD, "failed to import: ModuleNotFoundError"),
-        ("acme_five:number", GOOD, "is no BatchAdapter or AsyncAdapter but int"),
-        ("acme_five:Card", GOOD, "is no BatchAdapter or AsyncAdapter but type"),
+        ("acme_five:number", GOOD, "is no class but int"),
+        ("acme_five:Card", GOOD, "is a class that is derived neither from BatchAdapter nor from AsyncAdapter"),
         ("acme_five:Abstract", GOOD, "does not define card"),
     ],
 )

@@ -39,7 +39,7 @@ def test_an_adapter_that_conforms_ends_with_0_and_a_line_for_each_check(shoddy: 
 
 
 def test_a_fault_ends_with_1_and_says_what_happened_and_what_to_do(shoddy: None, tmp_path: Path) -> None:
-    junit, found = tmp_path / "junit.xml", tmp_path / "found.json"
+    junit, found = tmp_path / "junit.xml", tmp_path / "new" / "folder" / "found.json"
     told = adapters("check", "shoddy-broken", *FEW, "--junit", junit, "--json", found)
     assert told.returncode == 1
     (failure, fix) = (line for line in told.stdout.splitlines() if line.startswith("FAIL") or "fix: " in line)
@@ -102,6 +102,12 @@ def test_a_model_on_a_server_is_checked_over_its_address(shoddy: None, processes
         (("shoddy-unloaded",), "the adapter did not load: no weights in /models"),
         (("127.0.0.1:9/null",), "error: "),
         (("null", "--only", "gold"), "there is no check 'gold' (did you mean 'golden'?)"),
+        (("127.0.0.1:9",), "'127.0.0.1:9' is an address without a model; write 127.0.0.1:9/MODEL"),
+        (("null", "--only", "card", "--skip", "card"), "--only and --skip leave no check to carry out"),
+        (
+            ("null", "--only", "card", "--json", "/dev/null/x.json"),
+            "cannot make the folder of /dev/null/x.json",
+        ),
         (("127.0.0.1:9/null", "--settings", __file__), "--settings and --isolation are an adapter's"),
         (("null", "--requests", __file__), "line 1: not JSON"),
         (("null", "--tolerance", "-1"), "Invalid value for '--tolerance'"),

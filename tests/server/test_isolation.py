@@ -422,9 +422,14 @@ async def test_a_process_that_says_what_it_must_not_is_ended(beside: Callable[..
 
 async def test_a_stream_that_does_not_wait_for_its_reader_ends_its_process(serving: Serving) -> None:
     async with serving([ROGUE]) as server, AsyncClient(server.listener.address, ONCE) as client:
+        pieces = client.stream_language("rogue", said("pieces without end"), timeout_s=LONG_S)
         with pytest.raises(errors.AdapterCrashedError, match="it sent 'piece', or more pieces than were asked for"):
-            async for _ in client.stream_language("rogue", said("pieces without end"), timeout_s=LONG_S):
-                await asyncio.sleep(0.01)
+            await _read_slowly(pieces)
+
+
+async def _read_slowly(pieces: AsyncIterator[Any]) -> None:
+    async for _ in pieces:
+        await asyncio.sleep(0.01)
 
 
 async def test_a_call_that_is_given_up_before_it_began_costs_no_process(serving: Serving) -> None:

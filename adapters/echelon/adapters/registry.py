@@ -125,8 +125,10 @@ def _load(point: EntryPoint, entry: Entry) -> type[BatchAdapter[Any] | AsyncAdap
         if isinstance(error, KeyboardInterrupt):
             raise
         raise AdapterLoadError(f"{said} failed to import: {type(error).__name__}: {error}") from error
-    if not inspect.isclass(loaded) or not issubclass(loaded, BatchAdapter | AsyncAdapter):
-        raise AdapterLoadError(f"{said} is no BatchAdapter or AsyncAdapter but {type(loaded).__name__}")
+    if not inspect.isclass(loaded):
+        raise AdapterLoadError(f"{said} is no class but {type(loaded).__name__}")
+    if not issubclass(loaded, BatchAdapter | AsyncAdapter):
+        raise AdapterLoadError(f"{said} is a class that is derived neither from BatchAdapter nor from AsyncAdapter")
     if inspect.isabstract(loaded):
         missing = ", ".join(sorted(loaded.__abstractmethods__))
         raise AdapterLoadError(f"{said} does not define {missing}")

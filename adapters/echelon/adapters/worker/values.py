@@ -10,6 +10,7 @@ from __future__ import annotations
 import reprlib
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -63,7 +64,7 @@ class Foreign:
 
 
 class ForeignError(Exception):
-    """Stands for an exception that is none of ours; a note has the traceback in the process that raised it."""
+    """Stands for an exception that is none of ours, and says its type too; a note has the traceback of its process."""
 
 
 def encode(value: Any, buffers: list[bytes]) -> Any:
@@ -119,10 +120,9 @@ def _write_error(value: EchelonError, buffers: list[bytes]) -> Any:
 
 
 def _write_foreign_error(value: BaseException, buffers: list[bytes]) -> Any:
-    try:
-        said = str(value)
-    except Exception:  # noqa: BLE001  (a vendor's own __str__)
-        said = ""
+    said = type(value).__name__
+    with suppress(Exception):  # a vendor's own __str__
+        said = f"{said}: {value}" if str(value) else said
     trace = "".join(traceback.format_exception(value))
     return ["foreign error", [encode(said[:_TEXT_CHARACTERS], buffers), encode(trace[-_TRACE_CHARACTERS:], buffers)]]
 

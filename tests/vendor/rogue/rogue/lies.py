@@ -22,7 +22,7 @@ class Line:
     def __init__(self) -> None:
         self._socket = socket.socket(fileno=os.dup(int(sys.argv[1])))
         (batches,) = (found for found in gc.get_objects() if isinstance(found, Batches))
-        self.call = max(batches._requests)  # noqa: SLF001  (the point of it)
+        self.call = max(batches._requests)
 
     def say(self, word: str, value: Any, call: int | None = None) -> None:
         text = json.dumps([word, value]).encode()
