@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -127,6 +128,8 @@ def main() -> None:
     """Run the command line; errors of ours become one line on stderr and exit code 1."""
     from echelon.adapters.errors import EchelonError
 
+    # What gRPC says of itself is neither a line for people nor one of our logs; what matters comes as an error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         echelon()
     except EchelonError as error:

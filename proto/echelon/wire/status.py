@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from echelon.adapters import errors
+from echelon.wire.reach import in_words
 
 DOMAIN = "echelon"
 
@@ -113,4 +114,5 @@ def from_rpc_error(error: grpc.RpcError) -> errors.EchelonError:
     for key, value in found.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
             return from_status(status_pb2.Status.FromString(value))
-    return from_status(status_pb2.Status(code=found.code().value[0], message=found.details() or found.code().name))
+    said = in_words(found.details() or found.code().name)
+    return from_status(status_pb2.Status(code=found.code().value[0], message=said))
