@@ -45,6 +45,13 @@ def test_every_command_of_ours_loads() -> None:
         assert "cannot be used" not in shown.output, name
 
 
+@pytest.mark.parametrize("group", ["adapters", "runs", "suites"])
+def test_every_line_of_a_groups_help_is_a_whole_sentence(group: str) -> None:
+    listed = CliRunner().invoke(echelon, [group, "--help"]).output.partition("Commands:\n")[2]
+    assert listed
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed.splitlines())
+
+
 def test_a_command_of_another_package_runs_beside_ours(vendor: None) -> None:
     assert run("acme").stdout == "hello from acme\n"
     assert "from another package" in run("--help").stdout

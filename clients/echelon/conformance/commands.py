@@ -62,7 +62,7 @@ def check(
     json_file: Path | None,
     **tls: Any,
 ) -> None:
-    """Check an installed adapter, or a model on a running server, against the contract.
+    """Check an adapter, or a model on a server, against the contract.
 
     An adapter is served by a process of its own, which runs its code. Exit code 0: it conforms; 1: a check failed;
     2: it could not be checked.
