@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -106,6 +107,18 @@ def test_a_broken_entry_point_is_listed_with_its_reason(install: Install, value:
     assert said in entry.problem
     with pytest.raises(AdapterLoadError, match="adapter 'acme' of acme-model cannot be used"):
         registry.load("acme", trust=True)
+    assert registry.load("null") is Null
+
+
+def test_a_module_that_is_loaded_and_has_no_spec_stops_nobody_else(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `__main__` is for whoever runs a script."""
+    monkeypatch.setitem(sys.modules, "acme_main", ModuleType("acme_main"))
+    install("acme-model", {"acme": "acme_main:Good"})
+    registry = Registry.installed()
+    (entry,) = [entry for entry in registry.entries() if entry.name == "acme"]
+    assert entry.problem == "its module 'acme_main' is not installed"
     assert registry.load("null") is Null
 
 

@@ -93,9 +93,17 @@ class Registry:
             return f"the entry point {point.value!r} is not of the form 'module:Class'"
         if not point.attr:
             return f"the entry point {point.value!r} names no class; it must be 'module:Class'"
-        if importlib.util.find_spec(top) is None:
+        if not _is_installed(top):
             return f"its module {top!r} is not installed"
         return ""
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    # Of `__main__`, and of what set its own spec aside, nobody can tell.
+    except (ImportError, ValueError):
+        return False
 
 
 def owners(points: Iterable[EntryPoint], *, built_in: str = "unknown") -> str:
