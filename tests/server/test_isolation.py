@@ -447,3 +447,21 @@ async def test_a_call_that_is_given_up_before_it_began_costs_no_process(serving:
         # Were it still waited for, the process would be killed a second after the call's deadline.
         await asyncio.sleep(2.5)
         assert await tasks.pid() == before
+
+
+async def test_a_stream_that_is_given_up_while_it_is_sent_costs_no_process(serving: Serving) -> None:
+    """Nobody reads while a thread holds the lock, so that what is larger than a socket's buffer waits half sent."""
+    models = [{**TASKS, "process": {"stuck_s": 1.5}}]
+    async with serving(models) as server, AsyncClient(server.listener.address, ONCE) as client:
+        tasks = Model(client, "tasks")
+        before = await tasks.pid()
+        napping = asyncio.create_task(tasks.tell("nap with the GIL"))
+        await asyncio.sleep(0.1)
+        large = Request(Call.GENERATE, "forty pieces", (Text("x" * 50_000),) * 40)
+        given_up = asyncio.create_task(anext(client.stream_generate("tasks", large, timeout_s=0.5)))
+        await asyncio.sleep(0.2)
+        assert given_up.cancel()
+        await napping
+        # A stream that nobody reads or ends would be waited for, and the process killed.
+        await asyncio.sleep(3)
+        assert await tasks.pid() == before

@@ -33,6 +33,10 @@ def nap() -> None:
     time.sleep(0.5)
 
 
+def nap_with_the_gil() -> None:
+    ctypes.PyDLL(None).usleep(500_000)
+
+
 def spin() -> None:
     while True:
         pass
@@ -114,6 +118,7 @@ DEEDS: dict[str, Callable[[], str | None]] = {
     "hold the GIL": hold_the_gil,
     "hang": hang,
     "nap": nap,
+    "nap with the GIL": nap_with_the_gil,
     "spin": spin,
     "leak": leak,
     "gorge": gorge,
