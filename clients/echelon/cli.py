@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 GROUP = "echelon.commands"
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as a shell gives it to whom a signal ends."""
 
 
 class Commands(click.Group):
@@ -50,9 +52,12 @@ class Commands(click.Group):
             raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self._points(''))}", context) from error
 
     def invoke(self, context: click.Context) -> Any:
-        """As click does; what a command of ours cannot import tells the extra that brings it."""
+        """As click does; what a command of ours cannot import tells the extra that brings it, and Ctrl-C is no error."""
         try:
             return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
         except ModuleNotFoundError as error:
             told = _missing(context.invoked_subcommand or "", error)
             if not told:
@@ -126,6 +131,14 @@ def echelon() -> None:
 
 def main() -> None:
     """Run the command line; errors of ours become one line on stderr and exit code 1."""
+    try:
+        _main()
+    # While the command is still looked for.
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _main() -> None:
     from echelon.adapters.errors import EchelonError
 
     # What gRPC says of itself is neither a line for people nor one of our logs; what matters comes as an error.
