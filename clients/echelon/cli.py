@@ -52,7 +52,7 @@ class Commands(click.Group):
             raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self._points(''))}", context) from error
 
     def invoke(self, context: click.Context) -> Any:
-        """As click does; what a command of ours cannot import tells the extra that brings it, and Ctrl-C is no error."""
+        """As click does; a missing module of ours is told with the extra that brings it, and Ctrl-C in a word."""
         try:
             return super().invoke(context)
         except KeyboardInterrupt:

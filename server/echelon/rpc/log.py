@@ -13,7 +13,6 @@ import structlog
 from echelon.adapters.errors import EchelonError
 from echelon.wire.status import code
 
-
 LONGEST_ERROR = 1024
 """Characters of an error; a vendor may put a whole input into its text."""
 
