@@ -121,6 +121,16 @@ def test_what_cannot_be_checked_ends_with_2_and_a_line(shoddy: None, arguments: 
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize(("target", "extra"), [("127.0.0.1:9/null", "client,media"), ("null", "server")])
+@pytest.mark.parametrize("module", ["grpc", "PIL"])
+def test_what_the_kit_lacks_is_told_before_the_model_is_blamed(module: str, target: str, extra: str) -> None:
+    program = f"import sys; sys.modules['{module}'] = None; sys.argv[1:] = ['adapters', 'check', '{target}']\n"
+    program += "from echelon.cli import main; main()"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert told.stderr == f"error: {module} is not installed; get it with: pip install 'echelon[{extra}]'\n"
+
+
 def test_settings_that_do_not_fit_are_told_as_they_are_when_serving(shoddy: None, tmp_path: Path) -> None:
     settings = tmp_path / "sound.yaml"
     settings.write_text("greting: Hello\n")
