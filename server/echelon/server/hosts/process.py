@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from echelon.adapters import Card
-from echelon.adapters.errors import AdapterCrashedError, ConfigurationError
+from echelon.adapters.errors import AdapterCrashedError, AdapterNotFoundError, ConfigurationError
 from echelon.adapters.hosting import Opened, Plan
 from echelon.adapters.worker.frames import PROTOCOL, Connection, FrameError
 from echelon.adapters.worker.replies import OUT_OF_MEMORY
@@ -99,6 +99,8 @@ class Process:
                 "frame_bytes": self._start.frame_bytes,
             }
             opened = self.converse("open", told)
+        except AdapterNotFoundError as error:
+            raise AdapterNotFoundError(f"{error}, where {self._start.python} looks") from error
         except (EOFError, OSError, FrameError, KeyError, TypeError) as error:
             raise AdapterCrashedError(f"the model's process {self.end(error)}") from error
         if not (isinstance(opened, Opened) and isinstance(opened.card, Card) and isinstance(opened.probes, tuple)):
