@@ -222,7 +222,7 @@ def test_what_failed_to_load_is_told_beside_what_is_served(processes: Callable[.
     with Client(address) as client:
         assert [info.state for info in client.models()] == ["failed", "ready"]
     process.terminate()
-    assert "model closed failed to load: weights not found" in process.communicate(timeout=10)[1]
+    assert "model closed failed to load: SystemExit: weights not found" in process.communicate(timeout=10)[1]
     assert process.returncode == 0
 
 

@@ -68,7 +68,7 @@ class ListenerConfig:
         port = re.fullmatch(r"unix:.+|.+:(\d{1,5})", self.listen)
         # gRPC would take a larger one for what is left of it modulo 65536.
         if port is None or int(port.group(1) or 0) > 65_535:
-            raise ValueError(f"listen is {self.listen!r}; write HOST:PORT, a port up to 65535, or unix:PATH")
+            raise ValueError(f"listen is {self.listen!r}; write HOST:PORT, or unix:PATH; a port is 65535 at most")
 
     def check(self) -> None:
         """Refuse to be public without encryption and authentication."""

@@ -142,7 +142,8 @@ def _read_foreign(said: Any, buffers: Sequence[bytes]) -> Foreign:
     name, shown = said
     if type(shown) is not str:
         raise TypeError("what a foreign value prints as is text")
-    return type(name, (Foreign,), {})(shown)
+    kind: type[Foreign] = type(name, (Foreign,), {})
+    return kind(shown)
 
 
 def _sequence_writer(tag: str) -> Callable[[Any, list[bytes]], Any]:
