@@ -101,7 +101,7 @@ def test_a_model_on_a_server_is_checked_over_its_address(shoddy: None, processes
         (("nul",), "no adapter 'nul' is installed (did you mean 'null'?)"),
         (
             ("shoddy-unloaded",),
-            "the adapter did not load: FileNotFoundError: no weights in /models (in open, models.py:",
+            "did not load: FileNotFoundError: no weights in /models (in open, models.py:",
         ),
         (("127.0.0.1:9/null",), "error: "),
         (("null", "--only", "gold"), "there is no check 'gold' (did you mean 'golden'?)"),
