@@ -234,6 +234,19 @@ def test_what_is_no_address_is_told_before_anybody_looks_it_up(address: str) -> 
         AsyncClient(address)
 
 
+async def test_who_listens_and_does_not_speak_grpc_is_told_apart() -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as web:
+        host, port = web.sockets[0].getsockname()
+        async with AsyncClient(f"{host}:{port}", Options(retry=Retry(attempts=1))) as client:
+            with pytest.raises(errors.UnreachableError, match=f"cannot reach {host}:{port}: whoever listens there"):
+                await client.models()
+
+
 @pytest.mark.parametrize("address", ["localhost:1", "[::1]:1", "dns:///models.example", "unix:/run/echelon.sock"])
 async def test_every_form_of_address_that_grpc_knows_is_taken(address: str) -> None:
     await AsyncClient(address).close()
