@@ -99,6 +99,9 @@ def _carry_out(
     for path in (junit_file, json_file):
         if path is not None:
             _make_folder(path)
+    if not plan.is_served:
+        # Weights may take minutes.
+        click.echo(f"loading {plan.target}", err=True)
     findings = []
     with Kit(plan) as kit:
         card = kit.card
