@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
 
@@ -45,6 +47,13 @@ def test_every_command_of_ours_loads() -> None:
         assert "cannot be used" not in shown.output, name
 
 
+@pytest.mark.parametrize("group", ["adapters", "runs", "suites"])
+def test_every_line_of_a_groups_help_is_a_whole_sentence(group: str) -> None:
+    listed = CliRunner().invoke(echelon, [group, "--help"]).output.partition("Commands:\n")[2]
+    assert listed
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed.splitlines())
+
+
 def test_a_command_of_another_package_runs_beside_ours(vendor: None) -> None:
     assert run("acme").stdout == "hello from acme\n"
     assert "from another package" in run("--help").stdout
@@ -68,6 +77,19 @@ def test_a_typo_is_told_with_the_nearest_name() -> None:
     typo = run("serv")
     assert typo.returncode == 2
     assert "no command 'serv' (did you mean 'serve'?)" in typo.stderr
+
+
+def test_ctrl_c_is_told_in_a_word_and_as_shells_expect() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        command = [sys.executable, "-m", "echelon.cli", "models", f"{host}:{port}"]
+        asking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        with connection:
+            asking.send_signal(signal.SIGINT)
+            told, trouble = asking.communicate(timeout=60)
+    assert (asking.returncode, told, trouble) == (130, "", "interrupted\n")
 
 
 def test_the_version_is_the_distributions() -> None:

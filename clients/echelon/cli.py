@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import click
 
 GROUP = "echelon.commands"
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as a shell gives it to whom a signal ends."""
 
 
 class Commands(click.Group):
@@ -47,6 +50,20 @@ class Commands(click.Group):
             from echelon.adapters.settings import nearest
 
             raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self._points(''))}", context) from error
+
+    def invoke(self, context: click.Context) -> Any:
+        """As click does; a missing module of ours is told with the extra that brings it, and Ctrl-C in a word."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
+        except ModuleNotFoundError as error:
+            told = _missing(context.invoked_subcommand or "", error)
+            if not told:
+                raise
+            click.echo(f"error: {told}", err=True)
+            sys.exit(1)
 
     def _points(self, prefix: str) -> dict[str, list[EntryPoint]]:
         """The entry points below `prefix`, "" or "group.", by the rest of their names."""
@@ -88,7 +105,7 @@ def _load(name: str, point: EntryPoint) -> click.Command:
     try:
         loaded: Any = point.load()
     except ModuleNotFoundError as error:
-        return _broken(name, _missing(error) or f"{point.value} failed to import: {error}")
+        return _broken(name, _missing(name, error) or f"{point.value} failed to import: {error}")
     # Another package's code runs here.
     except Exception as error:  # noqa: BLE001  (see above)
         return _broken(name, f"{point.value} failed to import: {error}")
@@ -114,43 +131,50 @@ def echelon() -> None:
 
 def main() -> None:
     """Run the command line; errors of ours become one line on stderr and exit code 1."""
+    try:
+        _main()
+    # While the command is still looked for.
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _main() -> None:
     from echelon.adapters.errors import EchelonError
 
+    # What gRPC says of itself is neither a line for people nor one of our logs; what matters comes as an error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         echelon()
     except EchelonError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    except ModuleNotFoundError as error:
-        told = _missing(error)
-        if not told:
-            raise
-        click.echo(f"error: {told}", err=True)
-        sys.exit(1)
 
 
-def _missing(error: ModuleNotFoundError) -> str:
-    """Which extra brings the module that is not there; empty for a module of somebody else's."""
-    extra = _EXTRAS.get((error.name or "").partition(".")[0])
-    return f"{error.name} is not installed; get it with: pip install 'echelon[{extra}]'" if extra else ""
+def _missing(command: str, error: ModuleNotFoundError) -> str:
+    """Which extra brings what a command of ours could not import; empty where that is not what is wrong."""
+    module = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(command)
+    if extra is None or module in ("", "echelon"):
+        return ""
+    return f"{module} is not installed; get it with: pip install 'echelon[{extra}]'"
 
 
 _EXTRAS = {
-    "google": "client",
-    "grpc": "client",
-    "grpc_health": "client",
-    "grpc_reflection": "server",
-    "grpc_status": "server",
-    "jinja2": "scorer",
-    "msgspec": "scorer",
-    "protovalidate": "client",
-    "python_calamine": "scorer",
-    "rich": "scorer",
-    "sqlalchemy": "scorer",
-    "structlog": "server",
-    "yaml": "scorer",
+    "compare": "scorer",
+    "demo": "demo",
+    "export": "scorer",
+    "health": "client",
+    "levels": "scorer",
+    "models": "client",
+    "plan": "scorer",
+    "report": "scorer",
+    "run": "scorer",
+    "runs": "scorer",
+    "score": "scorer",
+    "serve": "server",
+    "suites": "scorer",
 }
-"""Which extra brings a module that a command needs."""
+"""The extra that a command of ours needs; `adapters` needs none, and `adapters check` tells for itself."""
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -109,6 +110,18 @@ def test_a_broken_entry_point_is_listed_with_its_reason(install: Install, value:
     assert registry.load("null") is Null
 
 
+def test_a_module_that_is_loaded_and_has_no_spec_stops_nobody_else(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `__main__` is for whoever runs a script."""
+    monkeypatch.setitem(sys.modules, "acme_main", ModuleType("acme_main"))
+    install("acme-model", {"acme": "acme_main:Good"})
+    registry = Registry.installed()
+    (entry,) = [entry for entry in registry.entries() if entry.name == "acme"]
+    assert entry.problem == "its module 'acme_main' is not installed"
+    assert registry.load("null") is Null
+
+
 @pytest.mark.parametrize(
     ("value", "source", "said"),
     [
@@ -117,8 +130,8 @@ def test_a_broken_entry_point_is_listed_with_its_reason(install: Install, value:
         ("acme_five:Good", "def (", "failed to import: SyntaxError"),
         ("acme_five:Missing", GOOD, "failed to import: AttributeError"),
         ("acme_five.sub:Good", GOOD, "failed to import: ModuleNotFoundError"),
-        ("acme_five:number", GOOD, "is no BatchAdapter or AsyncAdapter but int"),
-        ("acme_five:Card", GOOD, "is no BatchAdapter or AsyncAdapter but type"),
+        ("acme_five:number", GOOD, "is no class but int"),
+        ("acme_five:Card", GOOD, "is a class that is derived neither from BatchAdapter nor from AsyncAdapter"),
         ("acme_five:Abstract", GOOD, "does not define card"),
     ],
 )

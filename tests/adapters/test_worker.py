@@ -39,7 +39,7 @@ from echelon.adapters import (
     hosting,
 )
 from echelon.adapters.plain import PARTS
-from echelon.adapters.worker.frames import Connection, FrameError, TooLargeError
+from echelon.adapters.worker.frames import INDEX_BYTES, Connection, FrameError, TooLargeError
 from echelon.adapters.worker.values import _READERS, _WRITERS, Foreign, ForeignError, decode, encode
 
 parts = st.sampled_from(sorted(PARTS.values(), key=lambda kind: kind.__name__)).flatmap(st.from_type)
@@ -141,9 +141,9 @@ def test_an_exception_arrives_with_its_story() -> None:
         raise ValueError("what happened")
     except ValueError as error:
         back = travelled(error)
-    assert (type(back), str(back)) == (ForeignError, "what happened")
+    assert (type(back), str(back)) == (ForeignError, "ValueError: what happened")
     assert "test_an_exception_arrives_with_its_story" in back.__notes__[0]
-    assert str(travelled(UnprintableError())) == ""
+    assert str(travelled(UnprintableError())) == "UnprintableError"
 
 
 def test_what_does_not_travel_is_named() -> None:
@@ -173,7 +173,7 @@ def ends() -> Iterator[tuple[socket.socket, Connection]]:
     """A raw end, and the connection at the other."""
     raw, other = socket.socketpair()
     with raw, other:
-        yield raw, Connection(other, takes_bytes=1 << 20)
+        yield raw, Connection(other, takes_bytes=1 << 28)
 
 
 def frame(text: bytes, lengths: tuple[int, ...] = (), rest: int | None = None, body: bytes = b"") -> bytes:
@@ -189,7 +189,9 @@ HOSTILE = {
     "a tag that is no text": frame(b'["done",[[],[]]]'),
     "a field that is missing": frame(b'["done",["Text",{}]]'),
     "a buffer that is missing": frame(b'["done",["bytes",0]]'),
-    "more than was agreed": frame(b"", rest=(1 << 20) + 1),
+    "more than was agreed": frame(b"", rest=(1 << 28) + 1),
+    "a wall of numbers": struct.pack("<QIIQ", 1, INDEX_BYTES + 1, 0, INDEX_BYTES + 1),
+    "a wall of lengths": struct.pack("<QIIQ", 1, 0, INDEX_BYTES // 8 + 1, INDEX_BYTES + 8),
     "more buffers than bytes": struct.pack("<QIIQ", 1, 0, 0xFFFFFFFF, 1 << 20),
     "a length that lies": frame(b"null", (2,), body=b"1"),
     "lengths beyond all bounds": frame(b"null", (2**63, 2**63)),
@@ -233,6 +235,15 @@ def test_buffers_of_every_size_arrive(size: int) -> None:
         sending.start()
         assert receiver.receive() == (7, "run", tensors)
         sending.join()
+
+
+def test_numbers_that_the_other_end_would_not_take_are_not_sent() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        sender = Connection(one)
+        sender.gives_bytes = 1 << 28
+        with pytest.raises(TooLargeError, match="bytes of numbers and short texts, 16777216 at most"):
+            sender.send(1, "done", [0.125] * (INDEX_BYTES // 5))
 
 
 def test_a_frame_that_the_other_end_would_not_take_is_not_sent() -> None:

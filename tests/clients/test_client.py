@@ -226,6 +226,32 @@ def test_what_is_no_target_is_told_with_an_example(text: str) -> None:
         parse_target(text)
 
 
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "models.example", "http://127.0.0.1:1", "127.0.0.1:1/digits", "127.0.0.1:http", ""]
+)
+def test_what_is_no_address_is_told_before_anybody_looks_it_up(address: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="is no address; write HOST:PORT"):
+        AsyncClient(address)
+
+
+async def test_who_listens_and_does_not_speak_grpc_is_told_apart() -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as web:
+        host, port = web.sockets[0].getsockname()
+        async with AsyncClient(f"{host}:{port}", Options(retry=Retry(attempts=1))) as client:
+            with pytest.raises(errors.UnreachableError, match=f"cannot reach {host}:{port}: whoever listens there"):
+                await client.models()
+
+
+@pytest.mark.parametrize("address", ["localhost:1", "[::1]:1", "dns:///models.example", "unix:/run/echelon.sock"])
+async def test_every_form_of_address_that_grpc_knows_is_taken(address: str) -> None:
+    await AsyncClient(address).close()
+
+
 def models_of(*arguments: str) -> str:
     command = [sys.executable, "-m", "echelon.cli", "models", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -40,7 +40,7 @@ def test_an_adapter_that_conforms_ends_with_0_and_a_line_for_each_check(shoddy: 
 
 
 def test_a_fault_ends_with_1_and_says_what_happened_and_what_to_do(shoddy: None, tmp_path: Path) -> None:
-    junit, found = tmp_path / "junit.xml", tmp_path / "found.json"
+    junit, found = tmp_path / "junit.xml", tmp_path / "new" / "folder" / "found.json"
     told = adapters("check", "shoddy-broken", *FEW, "--junit", junit, "--json", found)
     assert told.returncode == 1
     (failure, fix) = (line for line in told.stdout.splitlines() if line.startswith("FAIL") or "fix: " in line)
@@ -130,9 +130,18 @@ def test_a_model_on_a_server_is_checked_over_its_address(shoddy: None, processes
     ("arguments", "said"),
     [
         (("nul",), "no adapter 'nul' is installed (did you mean 'null'?)"),
-        (("shoddy-unloaded",), "the adapter did not load: no weights in /models"),
+        (
+            ("shoddy-unloaded",),
+            "did not load: FileNotFoundError: no weights in /models (in open, models.py:",
+        ),
         (("127.0.0.1:9/null",), "error: "),
         (("null", "--only", "gold"), "there is no check 'gold' (did you mean 'golden'?)"),
+        (("127.0.0.1:9",), "'127.0.0.1:9' is an address without a model; write 127.0.0.1:9/MODEL"),
+        (("null", "--only", "card", "--skip", "card"), "--only and --skip leave no check to carry out"),
+        (
+            ("null", "--only", "card", "--json", "/dev/null/x.json"),
+            "cannot make the folder of /dev/null/x.json",
+        ),
         (("127.0.0.1:9/null", "--settings", __file__), "--settings and --isolation are an adapter's"),
         (("null", "--requests", __file__), "line 1: not JSON"),
         (("null", "--tolerance", "-1"), "Invalid value for '--tolerance'"),
@@ -144,6 +153,16 @@ def test_what_cannot_be_checked_ends_with_2_and_a_line(shoddy: None, arguments: 
     assert told.returncode == 2
     assert said in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(("target", "extra"), [("127.0.0.1:9/null", "client,media"), ("null", "server")])
+@pytest.mark.parametrize("module", ["grpc", "PIL"])
+def test_what_the_kit_lacks_is_told_before_the_model_is_blamed(module: str, target: str, extra: str) -> None:
+    program = f"import sys; sys.modules['{module}'] = None; sys.argv[1:] = ['adapters', 'check', '{target}']\n"
+    program += "from echelon.cli import main; main()"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert told.stderr == f"error: {module} is not installed; get it with: pip install 'echelon[{extra}]'\n"
 
 
 def test_settings_that_do_not_fit_are_told_as_they_are_when_serving(shoddy: None, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from echelon.v1 import model_service_pb2 as pb
 
 FAULTS = {
     "shoddy-card": ("card", "weights_digest is 'md5:4711'; write sha256:"),
+    "shoddy-forgetful": ("card", "the card lists no call that the class has a method for"),
     "shoddy-golden": (
         "golden",
         "comprehend: nothing that takes image is answered (CAPABILITY_UNSUPPORTED: images",

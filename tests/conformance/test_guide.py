@@ -98,7 +98,7 @@ def test_the_sdk_alone_begins_a_package_and_names_the_extra_that_checks_it(shell
     told = shell.run("echelon adapters check null", code=2)
     assert re.fullmatch(r"error: \w+ is not installed; get it with: pip install 'echelon\[server\]'\n", told)
     told = shell.run("echelon adapters check 127.0.0.1:9/null", code=2)
-    assert re.fullmatch(r"error: \w+ is not installed; get it with: pip install 'echelon\[client\]'\n", told)
+    assert re.fullmatch(r"error: \w+ is not installed; get it with: pip install 'echelon\[client,media\]'\n", told)
 
 
 def test_the_guide_leads_to_a_level(whole: Shell, free_port: str) -> None:

@@ -47,7 +47,7 @@ def test_an_adapter_that_does_not_load_is_an_error_with_its_reason(shoddy: None,
     told = run(test_file, "-k", "card or golden")
     assert told.returncode == 1
     assert "2 errors" in told.stdout
-    assert "the adapter did not load: no weights in /models" in told.stdout
+    assert "the adapter did not load: FileNotFoundError: no weights in /models" in told.stdout
     assert "kit.py" not in told.stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,34 @@ async def test_calls_travel_over_tls(serving: Serving, tls: dict[str, str], auth
 async def test_who_does_not_speak_tls_or_distrusts_the_server_gets_nowhere(
     serving: Serving, tls: dict[str, str], authority: Callable[..., Path]
 ) -> None:
-    strangers = [None, Tls(authority("stranger")), Tls(authority("authority"), server_name="other.example")]
+    strangers = {
+        "whoever listens there hung up; does it want TLS, or a certificate of ours": None,
+        "its certificate is not from the authority that was given": Tls(authority("stranger")),
+        "its certificate is for another name": Tls(authority("authority"), server_name="other.example"),
+    }
     async with serving(tls=tls) as server:
-        for stranger in strangers:
+        for words, stranger in strangers.items():
             async with client_of(server, tls=stranger) as client:
-                with pytest.raises(errors.UnreachableError):
+                with pytest.raises(errors.UnreachableError, match=f"cannot reach {server.listener.address}: .*{words}"):
                     await client.models()
+    async with serving() as server, client_of(server, tls=Tls(authority("authority"))) as client:
+        with pytest.raises(errors.UnreachableError, match="does not speak TLS"):
+            await client.models()
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"root": "nowhere.pem"}, "cannot read the TLS file nowhere.pem: No such file"),
+        ({"root": "/dev/null"}, "the TLS file /dev/null holds no certificate in PEM form"),
+        ({"certificate": "server.pem"}, "certificate and its key go together"),
+        ({"key": "server.key"}, "certificate and its key go together"),
+        ({"certificate": "/dev/null", "key": "/dev/null"}, "/dev/null holds no certificate"),
+    ],
+)
+def test_files_that_a_client_cannot_use_are_told_before_it_tries(files: dict[str, str], words: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=words):
+        replace(Tls(), **{name: Path(file) for name, file in files.items()}).credentials()  # type: ignore[arg-type]  # of one type each
 
 
 async def test_mutual_tls_lets_in_whom_the_authority_signed(
@@ -134,7 +157,7 @@ async def test_tls_files_that_cannot_be_used_are_told(
             pass
     nonsense = tmp_path / "nonsense"
     nonsense.write_text("no key")
-    with pytest.raises(errors.ConfigurationError, match="the TLS certificate and key do not fit"):
+    with pytest.raises(errors.ConfigurationError, match=r"the TLS certificate .* and the key .*nonsense do not fit"):
         async with serving(tls={**tls, "key": str(nonsense)}):
             pass
     with pytest.raises(errors.ConfigurationError, match=r"cannot read the TLS file .*gone\.pem"):

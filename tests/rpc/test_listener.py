@@ -167,7 +167,7 @@ async def test_a_unix_socket_is_served(serving: Serving, tmp_path: Path) -> None
         assert server.listener.address == address
 
 
-@pytest.mark.parametrize("listen", ["50051", "localhost", "host:port", "unix:", ""])
+@pytest.mark.parametrize("listen", ["50051", "localhost", "host:port", "127.0.0.1:65536", "unix:", ""])
 async def test_an_address_that_is_none_is_told(serving: Serving, listen: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="write HOST:PORT, or unix:PATH"):
         async with serving(listen=listen):

@@ -399,3 +399,69 @@ async def test_a_server_that_stops_while_a_process_opens_its_adapter_leaves_noth
         assert is_alive(pid)
         loading.cancel()
     assert not is_alive(pid)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "items without order",
+        "items without end",
+        "a failure that cannot be told",
+        "answers to nobody",
+        "pieces without end",
+    ],
+)
+async def test_a_process_that_says_what_it_must_not_is_ended(beside: Callable[..., Any], lie: str) -> None:
+    async with beside(ROGUE) as rogue:
+        before = await rogue.pid()
+        error = await rogue.dies_of(lie, timeout_s=LONG_S)
+        assert str(error).startswith("the model's process was killed: it sent ")
+        assert await rogue.returns() != before
+        assert not is_alive(before)
+
+
+async def test_a_stream_that_does_not_wait_for_its_reader_ends_its_process(serving: Serving) -> None:
+    async with serving([ROGUE]) as server, AsyncClient(server.listener.address, ONCE) as client:
+        pieces = client.stream_language("rogue", said("pieces without end"), timeout_s=LONG_S)
+        with pytest.raises(errors.AdapterCrashedError, match="it sent 'piece', or more pieces than were asked for"):
+            await _read_slowly(pieces)
+
+
+async def _read_slowly(pieces: AsyncIterator[Any]) -> None:
+    async for _ in pieces:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_call_that_is_given_up_before_it_began_costs_no_process(serving: Serving) -> None:
+    """The event loop of the adapter is busy, and finds the call and its end at once."""
+    models = [{**TASKS, "process": {"stuck_s": 1.0}}]
+    async with serving(models) as server, AsyncClient(server.listener.address, ONCE) as client:
+        tasks = Model(client, "tasks")
+        before = await tasks.pid()
+        napping = asyncio.create_task(tasks.tell("nap"))
+        await asyncio.sleep(0.1)
+        given_up = asyncio.create_task(tasks.tell("never heard", timeout_s=0.3))
+        await asyncio.sleep(0.1)
+        given_up.cancel()
+        await napping
+        # Were it still waited for, the process would be killed a second after the call's deadline.
+        await asyncio.sleep(2.5)
+        assert await tasks.pid() == before
+
+
+async def test_a_stream_that_is_given_up_while_it_is_sent_costs_no_process(serving: Serving) -> None:
+    """Nobody reads while a thread holds the lock, so that what is larger than a socket's buffer waits half sent."""
+    models = [{**TASKS, "process": {"stuck_s": 1.5}}]
+    async with serving(models) as server, AsyncClient(server.listener.address, ONCE) as client:
+        tasks = Model(client, "tasks")
+        before = await tasks.pid()
+        napping = asyncio.create_task(tasks.tell("nap with the GIL"))
+        await asyncio.sleep(0.1)
+        large = Request(Call.GENERATE, "forty pieces", (Text("x" * 50_000),) * 40)
+        given_up = asyncio.create_task(anext(client.stream_generate("tasks", large, timeout_s=0.5)))
+        await asyncio.sleep(0.2)
+        assert given_up.cancel()
+        await napping
+        # A stream that nobody reads or ends would be waited for, and the process killed.
+        await asyncio.sleep(3)
+        assert await tasks.pid() == before

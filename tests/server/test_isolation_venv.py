@@ -81,7 +81,8 @@ async def test_an_environment_without_the_adapter_says_what_it_has(serving: Serv
     async with serving(models, loads=False) as server:
         failed = await server.load()
     assert isinstance(failed["x"], errors.AdapterNotFoundError)
-    assert str(failed["x"]) == "no adapter 'roque' is installed (did you mean 'rogue'?)"
+    words = f"no adapter 'roque' is installed (did you mean 'rogue'?), where {old / 'bin' / 'python'} looks"
+    assert str(failed["x"]) == words
 
 
 @pytest.fixture

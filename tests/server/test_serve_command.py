@@ -200,12 +200,21 @@ def test_logs_are_json_without_content_tokens_or_secrets_of_an_adapter_on_the_wi
     assert SECRET in incident["exception"]
 
 
-def test_a_missing_extra_is_named(tmp_path: Path) -> None:
-    program = "import sys; sys.modules['grpc'] = None; sys.argv[1:] = ['serve', '--model', 'null=null']\n"
+@pytest.mark.parametrize(
+    ("module", "extra", "command"),
+    [
+        ("grpc", "server", ["serve", "--model", "null=null"]),
+        ("grpc", "scorer", ["run", "starter", "--model", "127.0.0.1:9/null"]),
+        ("grpc", "demo", ["demo"]),
+        ("markupsafe", "scorer", ["report"]),
+    ],
+)
+def test_a_missing_extra_is_named(module: str, extra: str, command: list[str], tmp_path: Path) -> None:
+    program = f"import sys; sys.modules['{module}'] = None; sys.argv[1:] = {command}\n"
     program += "from echelon.cli import main; main()"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert run.returncode == 1
-    assert run.stderr == "error: grpc is not installed; get it with: pip install 'echelon[client]'\n"
+    assert run.stderr == f"error: {module} is not installed; get it with: pip install 'echelon[{extra}]'\n"
 
 
 def test_what_failed_to_load_is_told_beside_what_is_served(processes: Callable[..., Any]) -> None:
@@ -213,7 +222,7 @@ def test_what_failed_to_load_is_told_beside_what_is_served(processes: Callable[.
     with Client(address) as client:
         assert [info.state for info in client.models()] == ["failed", "ready"]
     process.terminate()
-    assert "model closed failed to load: weights not found" in process.communicate(timeout=10)[1]
+    assert "model closed failed to load: SystemExit: weights not found" in process.communicate(timeout=10)[1]
     assert process.returncode == 0
 
 

@@ -40,7 +40,10 @@ def list_(as_json: bool) -> None:
 @click.option("--trust", is_flag=True, help="Import a third party's code, to show its settings and calls.")
 @as_json_option
 def show(name: str, trust: bool, as_json: bool) -> None:
-    """Show where an adapter comes from, and the calls and settings of one whose code may be imported."""
+    """Show where an adapter comes from, its calls and its settings.
+
+    The last two are known to its code alone, and a third party's is imported only with --trust.
+    """
     from echelon.adapters.registry import Registry
 
     registry = Registry.installed()
@@ -69,7 +72,10 @@ def show(name: str, trust: bool, as_json: bool) -> None:
 @click.option("--async", "asynchronous", is_flag=True, help="For models that batch by themselves, and remote ones.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to write; default: a folder NAME, here.")
 def new(name: str, calls: tuple[str, ...], asynchronous: bool, folder: Path | None) -> None:
-    """Write a package with an adapter called NAME, which passes every check as it is."""
+    """Write a package with an adapter called NAME.
+
+    It passes every check as it is.
+    """
     from echelon.adapters.calls import Call
     from echelon.adapters.scaffold.package import write_package
 
@@ -101,9 +107,11 @@ def _origin(entry: Entry) -> dict[str, Any]:
     try:
         distribution = metadata.distribution(entry.distribution)
     except metadata.PackageNotFoundError:
-        return {"summary": "", "requires": []}
+        return {"summary": "", "requires": [], "extra": ""}
     needed = [requirement for requirement in distribution.requires or [] if "extra ==" not in requirement]
-    return {"summary": distribution.metadata.json.get("summary", ""), "requires": needed}
+    # Where an extra is called as the adapter is, it brings what the adapter needs.
+    extra = entry.name if entry.name in (distribution.metadata.get_all("Provides-Extra") or ()) else ""
+    return {"summary": distribution.metadata.json.get("summary", ""), "requires": needed, "extra": extra}
 
 
 def _inside(adapter: Any) -> dict[str, Any]:
@@ -127,6 +135,7 @@ def _echo_origin(entry: Entry, origin: dict[str, Any]) -> None:
         "Entry point": entry.value,
         "Summary": origin["summary"],
         "Requires": ", ".join(origin["requires"]),
+        "Install": origin["extra"] and f"pip install '{entry.distribution}[{origin['extra']}]'",
     }
     _echo_table([(name, fact) for name, fact in facts.items() if fact])
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.adapter import BatchAdapter
 from echelon.adapters.calls import Call
-from echelon.adapters.card import Card
+from echelon.adapters.card import CallSupport, Card
+from echelon.adapters.content import Kind
 from echelon.adapters.errors import AdapterLoadError, OutputInvalidError
 from echelon.adapters.settings import load
 
@@ -55,14 +57,45 @@ def open_adapter(adapter_class: type[Any], plan: Plan) -> tuple[BatchAdapter[Any
 
 
 def _opened(adapter: Any) -> Opened:
+    if isinstance(adapter, BatchAdapter):
+        _check_blocking(adapter)
     card = adapter.card()
-    if not isinstance(card, Card):
-        raise AdapterLoadError(f"the adapter gave {type(card).__name__} as its card")
+    faults = "; ".join(_faults(card))
+    if faults:
+        raise AdapterLoadError(f"the adapter's card(): {faults}")
     card = replace(card, calls=tuple(support for support in card.calls if type(adapter).overrides(support.call)))
     batches = isinstance(adapter, BatchAdapter)
     streams = tuple(call for call in Call if type(adapter).streams(call))
     probes = (adapter.probe(support.call) for support in card.calls) if batches else ()
     return Opened(card, batches, streams, tuple(probe for probe in probes if probe is not None))
+
+
+def _check_blocking(adapter: BatchAdapter[Any]) -> None:
+    for call in Call:
+        if inspect.iscoroutinefunction(getattr(adapter, call)):
+            raise AdapterLoadError(f"{call} is async, which a BatchAdapter's methods are not; derive from AsyncAdapter")
+
+
+def _faults(card: Any) -> Iterator[str]:
+    """What a type checker would have told."""
+    if not isinstance(card, Card):
+        yield f"it gave {type(card).__name__}, not a Card"
+        return
+    if not isinstance(card.version, str):
+        yield f"version is {card.version!r}, not text"
+    if not _is_tuple_of(CallSupport, card.calls):
+        yield "calls is no tuple of CallSupport; one alone is (CallSupport(...),) with a comma at its end"
+        return
+    for support in card.calls:
+        if not isinstance(support.call, Call):
+            yield f"{support.call!r} is no Call, such as Call.LANGUAGE"
+        for what in ("input_kinds", "output_kinds"):
+            if not _is_tuple_of(Kind, getattr(support, what)):
+                yield f"{what} of {support.call} is no tuple of Kind; one alone is (Kind.TEXT,) with a comma at its end"
+
+
+def _is_tuple_of(kind: type, values: Any) -> bool:
+    return isinstance(values, tuple | list) and all(isinstance(value, kind) for value in values)
 
 
 def run(adapter: Any, requests: Sequence[Request]) -> Sequence[Returned]:

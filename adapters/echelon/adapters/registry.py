@@ -93,9 +93,17 @@ class Registry:
             return f"the entry point {point.value!r} is not of the form 'module:Class'"
         if not point.attr:
             return f"the entry point {point.value!r} names no class; it must be 'module:Class'"
-        if importlib.util.find_spec(top) is None:
+        if not _is_installed(top):
             return f"its module {top!r} is not installed"
         return ""
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    # Of `__main__`, and of what set its own spec aside, nobody can tell.
+    except (ImportError, ValueError):
+        return False
 
 
 def owners(points: Iterable[EntryPoint], *, built_in: str = "unknown") -> str:
@@ -125,8 +133,10 @@ def _load(point: EntryPoint, entry: Entry) -> type[BatchAdapter[Any] | AsyncAdap
         if isinstance(error, KeyboardInterrupt):
             raise
         raise AdapterLoadError(f"{said} failed to import: {type(error).__name__}: {error}") from error
-    if not inspect.isclass(loaded) or not issubclass(loaded, BatchAdapter | AsyncAdapter):
-        raise AdapterLoadError(f"{said} is no BatchAdapter or AsyncAdapter but {type(loaded).__name__}")
+    if not inspect.isclass(loaded):
+        raise AdapterLoadError(f"{said} is no class but {type(loaded).__name__}")
+    if not issubclass(loaded, BatchAdapter | AsyncAdapter):
+        raise AdapterLoadError(f"{said} is a class that is derived neither from BatchAdapter nor from AsyncAdapter")
     if inspect.isabstract(loaded):
         missing = ", ".join(sorted(loaded.__abstractmethods__))
         raise AdapterLoadError(f"{said} does not define {missing}")

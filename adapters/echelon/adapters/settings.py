@@ -74,7 +74,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        # The stream has no name of its own, and the path stands before it.
+        said = " ".join(str(error).replace('in "<byte string>", ', "at ").split())
+        raise SettingsError(f"{path} is not valid YAML: {said}") from error
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):

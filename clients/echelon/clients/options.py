@@ -13,6 +13,7 @@ from typing import TypeVar
 import grpc
 
 from echelon.adapters.errors import AdapterFailedError, ConfigurationError, EchelonError
+from echelon.clients.target import check_address
 from echelon.rpc.config import is_local
 from echelon.wire.contents import LARGE_BYTES
 
@@ -31,13 +32,23 @@ class Tls:
     """Expected in the server's certificate instead of the address."""
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """The channel credentials; ConfigurationError names a file that cannot be read."""
+        """The channel credentials; ConfigurationError names what is missing, or a file that holds no such thing."""
+        if (self.certificate is None) is not (self.key is None):
+            raise ConfigurationError("our TLS certificate and its key go together; give both, or none")
         try:
             root, key, certificate = (
                 path.read_bytes() if path is not None else None for path in (self.root, self.key, self.certificate)
             )
         except OSError as error:
             raise ConfigurationError(f"cannot read the TLS file {error.filename}: {error.strerror}") from error
+        for path, text, mark in (
+            (self.root, root, b"CERTIFICATE"),
+            (self.certificate, certificate, b"CERTIFICATE"),
+            (self.key, key, b"PRIVATE KEY"),
+        ):
+            # gRPC would try, and fail, for as long as anybody waits.
+            if text is not None and mark + b"-----" not in text:
+                raise ConfigurationError(f"the TLS file {path} holds no {mark.decode().lower()} in PEM form")
         return grpc.ssl_channel_credentials(root, key, certificate)
 
 
@@ -86,7 +97,8 @@ class Options:
     """From this size on, the data of a part is put by itself, in chunks."""
 
     def channel(self, address: str) -> grpc.aio.Channel:
-        """A channel to `address`; connects on first use."""
+        """A channel to `address`; connects on first use. ConfigurationError where that cannot be tried."""
+        check_address(address)
         if self.token and self.tls is None and not is_local(address):
             raise ConfigurationError(f"refusing to send a token to {address} in the clear; use TLS")
         options: list[tuple[str, int | str]] = [

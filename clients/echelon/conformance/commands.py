@@ -62,7 +62,7 @@ def check(
     json_file: Path | None,
     **tls: Any,
 ) -> None:
-    """Check an installed adapter, or a model on a running server, against the contract.
+    """Check an adapter, or a model on a server, against the contract.
 
     An adapter is served by a process of its own, which runs its code. Exit code 0: it conforms; 1: a check failed;
     2: it could not be checked.
@@ -73,6 +73,8 @@ def check(
     from echelon.conformance.plan import Conformance
 
     plan = Conformance(target, settings, tolerance=tolerance, timeout_s=timeout_s, isolation=isolation)
+    if ":" in target and not plan.is_served:
+        raise click.UsageError(f"{target!r} is an address without a model; write {target}/MODEL")
     if plan.is_served and (settings is not None or isolation is not None):
         raise click.UsageError("--settings and --isolation are an adapter's; a model on a server has its own")
     try:
@@ -93,6 +95,13 @@ def _carry_out(
     from echelon.conformance.kit import Kit
 
     chosen = _chosen(only, skip)
+    # Found out before the checks, which take a while.
+    for path in (junit_file, json_file):
+        if path is not None:
+            _make_folder(path)
+    if not plan.is_served:
+        # Weights may take minutes.
+        click.echo(f"loading {plan.target}", err=True)
     findings = []
     with Kit(plan) as kit:
         card = kit.card
@@ -103,10 +112,10 @@ def _carry_out(
         entry = kit.entry
     click.echo(output.summary(findings))
     if junit_file is not None:
-        junit_file.write_text(output.as_junit(plan.target, findings), encoding="utf-8")
+        _write(junit_file, output.as_junit(plan.target, findings))
     if json_file is not None:
         found = output.as_json(plan.target, entry, card, findings)
-        json_file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(json_file, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return 0 if output.conforms(findings) else FAILED
 
 
@@ -118,4 +127,25 @@ def _chosen(only: tuple[str, ...], skip: tuple[str, ...]) -> list[Check]:
     for name in (*only, *skip):
         if name not in known:
             raise click.UsageError(f"there is no check {name!r}{nearest(name, known)}")
-    return [each for each in CHECKS if (not only or each.id in only) and each.id not in skip]
+    chosen = [each for each in CHECKS if (not only or each.id in only) and each.id not in skip]
+    if not chosen:
+        raise click.UsageError("--only and --skip leave no check to carry out")
+    return chosen
+
+
+def _make_folder(path: Path) -> None:
+    from echelon.adapters.errors import ConfigurationError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the folder of {path}: {error.strerror}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    from echelon.adapters.errors import ConfigurationError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error

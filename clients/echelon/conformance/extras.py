@@ -7,13 +7,14 @@ import importlib.util
 from echelon.adapters.errors import MissingExtraError
 from echelon.conformance.plan import Conformance
 
-_CLIENT = ("grpc", "grpc_health", "grpc_status", "protovalidate")
+# Images are made up for the model, and Pillow writes them.
+_CLIENT = ("grpc", "grpc_health", "grpc_status", "protovalidate", "PIL")
 _SERVER = (*_CLIENT, "grpc_reflection", "structlog", "yaml")
 
 
 def expect_installed(conformance: Conformance) -> None:
-    """MissingExtraError names the extra: `client` for a model that is served, `server` for an adapter."""
-    packages, extra = (_CLIENT, "client") if conformance.is_served else (_SERVER, "server")
+    """MissingExtraError names the extras: `client` and `media` for a model that is served, `server` for an adapter."""
+    packages, extra = (_CLIENT, "client,media") if conformance.is_served else (_SERVER, "server")
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, extra)

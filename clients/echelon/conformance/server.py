@@ -130,7 +130,10 @@ class AdapterServer:
     def _trouble(self) -> str:
         text = _text(self._log)
         told = re.search(rf"^(?:error: |model {MODEL} failed to load: )(.*)", text, re.MULTILINE)
-        return told.group(1) if told is not None else text[-500:] or "the process said nothing"
+        if told is None:
+            return text[-500:] or "the process said nothing"
+        places = (_last_words(line["exception"]) for line in self._lines() if "exception" in line)
+        return next((place for place in places if place.startswith(told.group(1))), told.group(1))
 
 
 def _text(path: Path) -> str:

@@ -10,6 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from echelon.adapters import Usage, errors
 from echelon.v1 import model_service_pb2 as pb
+from echelon.wire.reach import in_words
 from echelon.wire.usages import usage_from_proto, usage_to_proto
 
 DOMAIN = "echelon"
@@ -121,4 +122,5 @@ def from_rpc_error(error: grpc.RpcError) -> errors.EchelonError:
     for key, value in found.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
             return from_status(status_pb2.Status.FromString(value))
-    return from_status(status_pb2.Status(code=found.code().value[0], message=found.details() or found.code().name))
+    said = in_words(found.details() or found.code().name)
+    return from_status(status_pb2.Status(code=found.code().value[0], message=said))

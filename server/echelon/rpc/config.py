@@ -65,8 +65,10 @@ class ListenerConfig:
 
     def __post_init__(self) -> None:
         _check_positive(self)
-        if not re.fullmatch(r"unix:.+|.+:\d{1,5}", self.listen):
-            raise ValueError(f"listen is {self.listen!r}; write HOST:PORT, or unix:PATH")
+        port = re.fullmatch(r"unix:.+|.+:(\d{1,5})", self.listen)
+        # gRPC would take a larger one for what is left of it modulo 65536.
+        if port is None or int(port.group(1) or 0) > 65_535:
+            raise ValueError(f"listen is {self.listen!r}; write HOST:PORT, or unix:PATH; a port is 65535 at most")
 
     def check(self) -> None:
         """Refuse to be public without encryption and authentication."""

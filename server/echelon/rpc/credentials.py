@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ssl
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from echelon.rpc.config import TlsConfig
 def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
     """Credentials that follow the files: a rotated certificate serves the next connection."""
     initial = _configuration(config)
+    _expect_pair(config)
     stamps = [_stamps(config)]
 
     def fetch() -> Any:
@@ -29,6 +31,16 @@ def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
     return grpc.dynamic_ssl_server_credentials(
         initial, fetch, require_client_authentication=config.client_ca is not None
     )
+
+
+def _expect_pair(config: TlsConfig) -> None:
+    """ConfigurationError unless certificate and key fit, of which gRPC would only say that it cannot listen."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.certificate, config.key, password="")
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"the TLS certificate {config.certificate} and the key {config.key} do not fit: {error.reason or error}"
+        ) from error
 
 
 def _stamps(config: TlsConfig) -> list[tuple[int, int, int]]:

@@ -86,9 +86,8 @@ class Listener:
             else:
                 port = self._server.add_secure_port(listen, server_credentials(self.config.tls))
         except (RuntimeError, OSError) as error:
-            tls = ", or the TLS certificate and key do not fit" if self.config.tls is not None else ""
             raise ConfigurationError(
-                f"cannot listen on {listen}: in use, not allowed, or no address of this machine{tls}; "
+                f"cannot listen on {listen}: in use, not allowed, or no address of this machine; "
                 "choose another with --listen"
             ) from error
         return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"

@@ -13,6 +13,9 @@ import structlog
 from echelon.adapters.errors import EchelonError
 from echelon.wire.status import code
 
+LONGEST_ERROR = 1024
+"""Characters of an error; a vendor may put a whole input into its text."""
+
 
 def configure(*, level: str = "info") -> None:
     """Send the logs of this process to stderr as JSON."""
@@ -45,7 +48,7 @@ class CallLog:
 
     def failed(self, method: str, started: float, request: Any, error: EchelonError) -> None:
         """A call ended with an error of ours."""
-        said = {"reason": error.reason, "code": code(error).name, "error": str(error)}
+        said = {"reason": error.reason, "code": code(error).name, "error": str(error)[:LONGEST_ERROR]}
         self._log.warning("failed", method=method, ms=_since(started), **_names(request), **said)
 
     def incident(self, incident: str, error: BaseException) -> None:

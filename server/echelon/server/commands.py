@@ -67,6 +67,7 @@ def serve(
     from echelon.rpc.loop import run
     from echelon.server.app import Server
     from echelon.server.app import serve as serve_until_stopped
+    from echelon.server.models import told
 
     log.configure(level=log_level)
 
@@ -75,7 +76,7 @@ def serve(
         names = [model.name + ("" if model.isolation == "inproc" else f" ({model.isolation})") for model in served]
         click.echo(f"serving {', '.join(names) or 'no model'} on {address}")
         for name, error in failed.items():
-            click.echo(f"model {name} failed to load: {error}", err=True)
+            click.echo(f"model {name} failed to load: {told(error)}", err=True)
 
     async def main() -> None:
         server = Server(settings, registry, trust=trust)

@@ -9,8 +9,9 @@ from typing import Any
 
 import structlog
 
-from echelon.adapters.errors import ConfigurationError, ModelNotFoundError
+from echelon.adapters.errors import ConfigurationError, EchelonError, ModelNotFoundError
 from echelon.adapters.registry import Registry
+from echelon.adapters.worker.values import ForeignError
 from echelon.rpc.config import Limits
 from echelon.server.config import ModelConfig
 from echelon.server.hosts.choice import hosts_of
@@ -57,7 +58,7 @@ class Models:
             except BaseException as error:  # noqa: BLE001  (see above)
                 failed[model.name] = error
                 own = isinstance(error, ConfigurationError)
-                self._log.error("model failed", model=model.name, error=str(error), exc_info=None if own else error)
+                self._log.error("model failed", model=model.name, error=told(error), exc_info=None if own else error)
             await on_state(model.name, model.state is ModelState.READY)
         return failed
 
@@ -83,3 +84,10 @@ class Models:
         """Close every model."""
         for model in self.all():
             await model.close()
+
+
+def told(error: BaseException) -> str:
+    """An error in words: of what is not ours the type too, for a KeyError's text is a key."""
+    if isinstance(error, EchelonError | ForeignError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

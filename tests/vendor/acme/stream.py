@@ -53,7 +53,7 @@ class Stream(AsyncAdapter[StreamSettings]):
             case "sleep":
                 await asyncio.sleep(30)
             case "nap":
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
             case "raise":
                 raise RuntimeError(SECRET)
             case "exit":

@@ -26,16 +26,23 @@ _JOINED_BYTES = 64 * 1024
 """Up to this much is copied together, to be written or read at once."""
 
 
+INDEX_BYTES = 16 * 1024 * 1024
+"""Of a frame's lengths and JSON, for an end that trusts nobody: nothing else runs while they are parsed, and they grow
+to many times their size. Images, sounds, arrays and long texts are buffers, and not among them."""
+
+
 class FrameError(Exception):
     """What came is no frame, or larger than agreed."""
 
 
 class TooLargeError(Exception):
-    """A frame of `size` bytes, which the other end would not take."""
+    """A frame that the other end would not take: it has `size` bytes of what may be `most`."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__(f"a frame of {size} bytes")
+    def __init__(self, size: int, most: int, what: str) -> None:
+        super().__init__(f"{size} {what}, {most} at most")
         self.size = size
+        self.most = most
+        self.what = what
 
 
 class Frame(NamedTuple):
@@ -63,8 +70,8 @@ class Connection:
         text = json.dumps([word, encode(value, buffers)], separators=(",", ":")).encode()
         lengths = struct.pack(f"<{len(buffers)}Q", *map(len, buffers))
         rest = len(lengths) + len(text) + sum(map(len, buffers))
-        if self.gives_bytes is not None and rest > self.gives_bytes:
-            raise TooLargeError(rest)
+        if self.gives_bytes is not None:
+            _check(len(lengths) + len(text), rest, self.gives_bytes)
         head = _HEAD.pack(call, len(text), len(buffers), rest)
         with self._sending:
             if rest <= _JOINED_BYTES:
@@ -78,8 +85,13 @@ class Connection:
         """The next frame; EOFError where the other end is gone, FrameError where it makes no sense."""
         call, text_bytes, count, rest = _HEAD.unpack(self._read(_HEAD.size))
         table_bytes = 8 * count
-        if table_bytes + text_bytes > rest or (self._takes_bytes is not None and rest > self._takes_bytes):
-            raise FrameError(f"a frame of {rest} bytes, {self._takes_bytes} at most")
+        if table_bytes + text_bytes > rest:
+            raise FrameError("a frame that is larger inside than outside")
+        if self._takes_bytes is not None:
+            try:
+                _check(table_bytes + text_bytes, rest, self._takes_bytes)
+            except TooLargeError as error:
+                raise FrameError(f"a frame of {error}") from error
         body = self._read(rest if rest <= _JOINED_BYTES else table_bytes + text_bytes)
         lengths = struct.unpack_from(f"<{count}Q", body)
         if table_bytes + text_bytes + sum(lengths) != rest:
@@ -111,3 +123,10 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             return
+
+
+def _check(index_bytes: int, all_bytes: int, most_bytes: int) -> None:
+    if all_bytes > most_bytes:
+        raise TooLargeError(all_bytes, most_bytes, "bytes")
+    if index_bytes > INDEX_BYTES:
+        raise TooLargeError(index_bytes, INDEX_BYTES, "bytes of numbers and short texts")

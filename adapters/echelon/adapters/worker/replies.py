@@ -54,9 +54,8 @@ class Replies:
         try:
             self._connection.send(call, word, value)
         except TooLargeError as error:
-            return LimitExceededError(
-                f"the model's answer has {error.size} bytes, a message at most {self._message_bytes}"
-            )
+            most = min(error.most, self._message_bytes)
+            return LimitExceededError(f"the model's answer has {error.size} {error.what}, a message at most {most}")
         except OSError:
             raise
         # Anything may stand in the fields of what a vendor's code built.

@@ -62,7 +62,8 @@ class Tasks:
         if task := self._tasks.get(call):
             if request := self._requests.get(call):
                 request.cancellation.cancelled = True
-            task.cancel()
+            # Not at once: a task that has not begun yet would end without a word to the server.
+            self._loop.call_soon(task.cancel)
 
     def _more(self, call: int) -> None:
         if window := self._windows.get(call):

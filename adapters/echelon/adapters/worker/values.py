@@ -10,6 +10,7 @@ from __future__ import annotations
 import reprlib
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -63,7 +64,7 @@ class Foreign:
 
 
 class ForeignError(Exception):
-    """Stands for an exception that is none of ours; a note has the traceback in the process that raised it."""
+    """Stands for an exception that is none of ours, and says its type too; a note has the traceback of its process."""
 
 
 def encode(value: Any, buffers: list[bytes]) -> Any:
@@ -119,10 +120,9 @@ def _write_error(value: EchelonError, buffers: list[bytes]) -> Any:
 
 
 def _write_foreign_error(value: BaseException, buffers: list[bytes]) -> Any:
-    try:
-        said = str(value)
-    except Exception:  # noqa: BLE001  (a vendor's own __str__)
-        said = ""
+    said = type(value).__name__
+    with suppress(Exception):  # a vendor's own __str__
+        said = f"{said}: {value}" if str(value) else said
     trace = "".join(traceback.format_exception(value))
     return ["foreign error", [encode(said[:_TEXT_CHARACTERS], buffers), encode(trace[-_TRACE_CHARACTERS:], buffers)]]
 
@@ -136,6 +136,14 @@ def _read_foreign_error(said: Any, buffers: Sequence[bytes]) -> ForeignError:
 
 def _write_foreign(value: Any, buffers: list[bytes]) -> Any:
     return ["foreign", [type(value).__name__, reprlib.repr(value)]]
+
+
+def _read_foreign(said: Any, buffers: Sequence[bytes]) -> Foreign:
+    name, shown = said
+    if type(shown) is not str:
+        raise TypeError("what a foreign value prints as is text")
+    kind: type[Foreign] = type(name, (Foreign,), {})
+    return kind(shown)
 
 
 def _sequence_writer(tag: str) -> Callable[[Any, list[bytes]], Any]:
@@ -200,7 +208,7 @@ _READERS: dict[str, Callable[[Any, Sequence[bytes]], Any]] = {
     "tuple": lambda items, buffers: tuple([decode(item, buffers) for item in items]),
     "list": lambda items, buffers: [decode(item, buffers) for item in items],
     "error": _read_error,
-    "foreign": lambda said, buffers: type(said[0], (Foreign,), {})(said[1]),
+    "foreign": _read_foreign,
     "foreign error": _read_foreign_error,
     **{kind.__name__: lambda said, buffers, kind=kind: kind(said) for kind in _ENUMS},  # type: ignore[misc]  # as above
     **{kind.__name__: _record_reader(kind) for kind in _RECORDS},

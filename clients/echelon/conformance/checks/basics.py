@@ -47,6 +47,8 @@ def _faults(card: Card) -> Iterator[str]:
 
 async def golden(subject: Subject) -> str:
     """Every kind that the card lists is taken and given."""
+    if not (await subject.card()).calls:
+        raise NotApplicableError("the card lists no call; see the check card")
     golden = await subject.golden()
     if golden.missing:
         told = [

@@ -110,7 +110,7 @@ def run(
     click.echo(json.dumps(to_json(result), indent=2) if as_json else text(result))
     path = write_report(result, report or folder / "reports" / f"{result.run_id[:12]}.html")
     if not as_json:
-        click.echo(f"\nreport: {path}")
+        click.echo(f"report: {path}")
     if reason:
         click.echo(printable(reason), err=True)
     sys.exit(exit_code(result))

@@ -50,7 +50,7 @@ def list_runs(as_json: bool, folder: Path) -> None:
 @json_option
 @store_option
 def show_run(run: str, as_json: bool, folder: Path) -> None:
-    """Show where and when RUN happened, what its calls took, and which tries failed.
+    """Show when RUN happened, how long its calls took and what they cost, and which tries failed.
 
     None of this changes a score.
     """

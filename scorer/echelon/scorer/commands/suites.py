@@ -28,7 +28,7 @@ def _which(command: CommandT) -> CommandT:
 
 @click.group()
 def suites() -> None:
-    """List, look at, check and build suites."""
+    """List, show, build and validate suites."""
 
 
 @suites.command("list")
@@ -78,7 +78,10 @@ def show(suite: str, samples: int | None, seed: int, as_json: bool) -> None:
 @_which
 @click.pass_context
 def validate(context: click.Context, suite: str, samples: int | None, seed: int) -> None:
-    """Check everything in a suite; exit with 1 and every fault if it has any."""
+    """Check everything in a suite.
+
+    Exit code 1, and every fault in a line, if it has any.
+    """
     from echelon.scorer.suites.formats import open_folder, validation_of
     from echelon.scorer.suites.sources import suite_folder
 

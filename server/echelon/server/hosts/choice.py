@@ -57,7 +57,8 @@ def _isolation(config: ModelConfig, entry: Entry | None, trust: Collection[str])
 
 def _plan(config: ModelConfig, device: int | None = None) -> Plan:
     values, folder = config.values()
-    where = str(config.settings_file or f"settings of model {config.name!r}")
+    given = f"settings of model {config.name!r}" if values else f"model {config.name!r} was given no settings"
+    where = str(config.settings_file or given)
     return Plan(values if device is None else {**values, "device": f"cuda:{device}"}, str(folder), where)
 
 

@@ -100,8 +100,15 @@ class Interpreter:
                 command, capture_output=True, timeout=_PROBE_S, env=self.environment({}), check=True, cwd="/"
             )
             version, has_sdk, has_worker = json.loads(run.stdout)
+        except subprocess.TimeoutExpired as error:
+            raise ConfigurationError(
+                f"{self.path} does not work as a Python interpreter: no end in {_PROBE_S:g} s"
+            ) from error
         except (OSError, subprocess.SubprocessError, ValueError) as error:
-            raise ConfigurationError(f"{self.path} does not work as a Python interpreter: {error}") from error
+            # Of what it said the last line, and not the program that it was given.
+            said = (getattr(error, "stderr", None) or b"").decode("utf-8", "replace").strip().rpartition("\n")[2]
+            told = said or (error if isinstance(error, OSError) else "it said nothing")
+            raise ConfigurationError(f"{self.path} does not work as a Python interpreter: {told}") from error
         return version, has_sdk, has_worker
 
     def environment(self, asked: Mapping[str, str | None]) -> dict[str, str]:

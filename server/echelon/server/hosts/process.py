@@ -15,12 +15,12 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from echelon.adapters import Card
-from echelon.adapters.errors import AdapterCrashedError, ConfigurationError
+from echelon.adapters.errors import AdapterCrashedError, AdapterNotFoundError, ConfigurationError
 from echelon.adapters.hosting import Opened, Plan
 from echelon.adapters.worker.frames import PROTOCOL, Connection, FrameError
 from echelon.adapters.worker.replies import OUT_OF_MEMORY
 from echelon.server.hosts.output import follow
-from echelon.server.hosts.replies import Reply, Whole
+from echelon.server.hosts.replies import LAST, Reply, Whole
 
 _ENDS_WITHIN_S = 5.0
 """What its guardian has to end a process, before it is ended from here."""
@@ -99,6 +99,8 @@ class Process:
                 "frame_bytes": self._start.frame_bytes,
             }
             opened = self.converse("open", told)
+        except AdapterNotFoundError as error:
+            raise AdapterNotFoundError(f"{error}, where {self._start.python} looks") from error
         except (EOFError, OSError, FrameError, KeyError, TypeError) as error:
             raise AdapterCrashedError(f"the model's process {self.end(error)}") from error
         if not (isinstance(opened, Opened) and isinstance(opened.card, Card) and isinstance(opened.probes, tuple)):
@@ -131,12 +133,18 @@ class Process:
         """Take one frame; whether it ended a call well."""
         call, word, value = self._connection.receive()
         self._heard = monotonic()
-        last = word in ("done", "failed")
+        if call == 0:
+            return False
         with self._changing:
-            waiting = (self._waiting.pop if last else self._waiting.get)(call, None)
-        if waiting is not None:
-            waiting.reply.take(word, value)
-        return waiting is not None and waiting.is_work and word == "done"
+            waiting = self._waiting.get(call)
+        if waiting is None:
+            raise FrameError(f"a frame for call {call}, which nobody waits for")
+        # Until it has taken its last word it is told how the process ended: what is said may be nonsense.
+        waiting.reply.take(word, value)
+        if word in LAST:
+            with self._changing:
+                del self._waiting[call]
+        return waiting.is_work and word == "done"
 
     def begin(self, word: str, value: Any, reply: Reply, *, deadline: float) -> int:
         """Make a call, and give it its number; GoneError where the process has ended."""

@@ -6,9 +6,8 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -75,7 +74,7 @@ class Supervised:
         if all(request.cancellation or self._deadline(request) < monotonic() for request in requests):
             # A batch that killed a process, by taking too long perhaps, is asked again.
             raise BudgetExceededError("nobody waits for the call any more")
-        reply = Whole()
+        reply = Whole(len(requests))
         process, call = self._begin_here("run", list(requests), reply, max(map(self._deadline, requests)))
         return counted(_patiently(reply.future.result, process, call, requests), requests)
 
@@ -160,10 +159,16 @@ class Supervised:
                     process: Process = await _outcome_of(self._process)
             except TimeoutError:
                 raise self._away() from None
-            begin = partial(process.begin, word, value, reply, deadline=deadline)
-            with suppress(GoneError):
-                # Writing waits where the process is slow to read.
-                return process, await self._loop.run_in_executor(self._sender, begin)
+            # Writing waits where the process is slow to read.
+            begun = self._sender.submit(process.begin, word, value, reply, deadline=deadline)
+            try:
+                with suppress(GoneError):
+                    return process, await _outcome_of(begun)
+            except asyncio.CancelledError:
+                # What is half written goes out all the same, and then nobody waits for it.
+                with suppress(RuntimeError):
+                    self._sender.submit(_withdraw, process, begun)
+                raise
 
     def _tell_later(self, process: Process, call: int, word: str, value: Any = None) -> None:
         # Once the server stops there is nobody left to tell.
@@ -276,6 +281,12 @@ def _patiently(take: Callable[[float], T], process: Process, call: int, requests
             if given_up:
                 process.tell(call, "cancel", sorted(given_up))
                 told |= given_up
+
+
+def _withdraw(process: Process, begun: Future[int]) -> None:
+    """Tell the adapter that nobody waits for the call, if it was made."""
+    with suppress(GoneError, CancelledError):
+        process.tell(begun.result(), "cancel", [0])
 
 
 def _promise() -> Future[Any]:

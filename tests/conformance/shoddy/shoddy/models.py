@@ -69,6 +69,13 @@ class Boastful(Sound):
         return Card("1", super().card().calls, deterministic=True, weights_digest="md5:4711")
 
 
+class Forgetful(Sound):
+    """card: lists a call that it has no method for."""
+
+    def card(self) -> Card:
+        return Card("1", (CallSupport(Call.LANGUAGE, self.takes, self.gives),))
+
+
 class Promising(Sound):
     """golden: lists images and takes none."""
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .lies import LIES
+
 LEAKED: list[bytearray] = []
 
 
@@ -25,6 +27,14 @@ def hold_the_gil() -> None:
 
 def hang() -> None:
     time.sleep(3600)
+
+
+def nap() -> None:
+    time.sleep(0.5)
+
+
+def nap_with_the_gil() -> None:
+    ctypes.PyDLL(None).usleep(500_000)
 
 
 def spin() -> None:
@@ -103,9 +113,12 @@ def open_files() -> str:
 
 
 DEEDS: dict[str, Callable[[], str | None]] = {
+    **LIES,
     "segfault": segfault,
     "hold the GIL": hold_the_gil,
     "hang": hang,
+    "nap": nap,
+    "nap with the GIL": nap_with_the_gil,
     "spin": spin,
     "leak": leak,
     "gorge": gorge,
