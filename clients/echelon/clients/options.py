@@ -56,9 +56,13 @@ class Retry:
         allowed = min(self.attempts, 2) if isinstance(error, AdapterFailedError) else self.attempts
         if not error.retryable or attempt >= allowed:
             return None
-        delay_s = min(self.longest_delay_s, self.first_delay_s * self.factor ** (attempt - 1))
-        # Clients that failed together must not come back together.
-        return max(error.retry_after_s or 0.0, delay_s * random.uniform(0.5, 1.0))  # noqa: S311  (no secret)
+        return max(error.retry_after_s or 0.0, self.pause_s(attempt))
+
+    def pause_s(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row."""
+        pause_s = min(self.longest_delay_s, self.first_delay_s * self.factor ** (failures - 1))
+        # Those that failed together must not come back together.
+        return pause_s * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
 
     async def until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """What `attempt` gives, tried again for as long as it pays."""
@@ -78,8 +82,8 @@ class Options:
     """Everything about a connection but its address."""
 
     tls: Tls | None = None
-    token: str = ""
-    """Bearer token; never sent in the clear to another machine."""
+    token: str | Callable[[], str] = ""
+    """Bearer token, or what tells it for each call; never sent in the clear to another machine."""
     retry: Retry = Retry()
     message_bytes: int = 64 * MIB
     large_bytes: int = LARGE_BYTES
@@ -108,4 +112,5 @@ class Options:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What every call carries."""
-        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
+        token = self.token() if callable(self.token) else self.token
+        return (("authorization", f"Bearer {token}"),) if token else ()
