@@ -20,6 +20,7 @@ from echelon.conformance import Conformance
 from echelon.conformance.findings import State
 from echelon.conformance.kit import CHECKS, Kit
 from echelon.server.config import ServerConfig
+from echelon.server.hosts import remote as module
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
 
@@ -274,6 +275,34 @@ async def test_a_model_that_fails_there_is_not_ready_here(serving: Serving) -> N
     models = [{"name": "parrot", "adapter": "onnx", "settings": {"folder": "/nowhere"}}]
     async with serving(models) as far, through(serving, far) as client:
         assert await state_of(client) == "loading"
+
+
+async def test_health_there_is_health_here(serving: Serving) -> None:
+    async with serving(PARROT) as far, through(serving, far) as client:
+        await far.listener.set_health("parrot", serving=False)
+        await becomes(client, "loading")
+        await far.listener.set_health("parrot", serving=True)
+        await becomes(client, "ready")
+
+
+async def test_a_server_that_says_nothing_holds_nobody_up(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 1.0)
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1")
+    address = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+    async with (
+        serving([remote(address), LOCAL], loads=False) as near,
+        AsyncClient(near.listener.address, ONCE) as client,
+    ):
+        loading = asyncio.create_task(near.load())
+
+        async def is_there() -> bool:
+            return await state_of(client, "local") == "ready"
+
+        await eventually(is_there)
+        assert not loading.done()
+        assert await loading == {}
+        assert await state_of(client) == "loading"
+    silent.close()
 
 
 async def test_a_server_that_drains_finishes_what_it_has_and_gets_no_more(

@@ -97,6 +97,9 @@ class Remote:
             self._lost(UnreachableError(f"the server said nothing within {LOOK_S:g} s"))
         except EchelonError as error:
             self._lost(error)
+        # Anybody's server may say anything, and the looking has to go on.
+        except Exception as error:  # noqa: BLE001  (see above)
+            self._lost(EchelonError(f"the server's answer cannot be read: {error!r}"))
 
     async def _card_there(self, client: AsyncClient) -> Card:
         info = await client.model(self._model)
