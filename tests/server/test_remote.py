@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -287,8 +288,8 @@ async def test_health_there_is_health_here(serving: Serving) -> None:
 
 async def test_a_server_that_says_nothing_holds_nobody_up(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_S", 1.0)
-    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1")
-    address = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+    silent = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{silent.getsockname()[1]}"
     async with (
         serving([remote(address), LOCAL], loads=False) as near,
         AsyncClient(near.listener.address, ONCE) as client,
