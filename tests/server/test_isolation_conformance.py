@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -113,7 +114,7 @@ async def test_every_outcome_and_error_is_the_same_byte_by_byte(serving: Serving
         cards = [card_to_proto((await client.model(name)).card) for name in NAMES]
         stub = pb_grpc.ModelServiceStub(channel)
         for name, request in REQUESTS.items():
-            inside, *others = [await answer(stub, model, request) for model in NAMES]
+            inside, *others = [await answer(stub, model, replace(request, id=f"{model}: {name}")) for model in NAMES]
             ended.add(inside[0])
             if others != [inside] * len(others):
                 differ[name] = (inside, others)
