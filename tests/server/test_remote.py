@@ -370,7 +370,6 @@ async def test_credentials_that_are_refused_are_not_our_callers_and_may_be_put_r
         assert await state_of(client) == "loading"
         ours.write_text("right-token\n")
         await becomes(client, "ready")
-        # Under way: the next call is refused before the next look is.
         theirs.write_text("another-token\n")
         found: EchelonError | None = None
         while found is None:
@@ -383,6 +382,29 @@ async def test_credentials_that_are_refused_are_not_our_callers_and_may_be_put_r
         await becomes(client, "loading")
         ours.write_text("another-token\n")
         await becomes(client, "ready")
+
+
+async def test_a_token_is_replaced_without_a_call_lost(serving: Serving, tmp_path: Path, until: Any) -> None:
+    theirs, ours, gate = tmp_path / "theirs", tmp_path / "ours", tmp_path / "gate"
+    theirs.write_text("old-token\nnew-token\n")
+    ours.write_text("old-token\n")
+    models = [{**PARROT[0], "settings": {"gate": str(gate)}}]
+    tensor = Tensor.from_array(np.zeros(5 << 20, np.uint8))
+    async with (
+        serving(models, token_file=str(theirs)) as far,
+        through(serving, far, token_file=str(ours)) as client,
+    ):
+        assert isinstance(await client.ask("far", said("repeat", tensor)), Answer)
+        first = asyncio.create_task(client.ask("far", said("wait")))
+        await until(lambda: far.listener.admission.calls == 1)
+        ours.write_text("new-token\n")
+        await asyncio.sleep(1.5)
+        theirs.write_text("new-token\n")
+        gate.touch()
+        assert words_of(await first) == "wait"
+        # Put again, for it belongs to whoever has the token.
+        assert isinstance(await client.ask("far", said("repeat", tensor)), Answer)
+        assert await state_of(client) == "ready"
 
 
 async def test_the_other_server_is_reached_over_tls(

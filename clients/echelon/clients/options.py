@@ -82,8 +82,8 @@ class Options:
     """Everything about a connection but its address."""
 
     tls: Tls | None = None
-    token: str | Callable[[], str] = ""
-    """Bearer token, or what tells it for each call; never sent in the clear to another machine."""
+    token: str = ""
+    """Bearer token; never sent in the clear to another machine."""
     retry: Retry = Retry()
     message_bytes: int = 64 * MIB
     large_bytes: int = LARGE_BYTES
@@ -112,5 +112,4 @@ class Options:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What every call carries."""
-        token = self.token() if callable(self.token) else self.token
-        return (("authorization", f"Bearer {token}"),) if token else ()
+        return (("authorization", f"Bearer {self.token}"),) if self.token else ()

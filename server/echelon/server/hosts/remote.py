@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -25,7 +25,7 @@ from echelon.adapters.errors import (
     UnsupportedError,
 )
 from echelon.adapters.hosting import Opened
-from echelon.clients import AsyncClient, Options, Retry
+from echelon.clients import AsyncClient, Options, Pipeline, Retry
 from echelon.clients.async_client import DEFAULT_TIMEOUT_S
 from echelon.rpc.config import Limits
 from echelon.rpc.credentials import Tokens
@@ -38,8 +38,8 @@ WATCH_S = 1.0
 """Between two looks at a model that is there."""
 _PAUSES = Retry(longest_delay_s=5.0)
 """Between looks at one that is not."""
-_ONCE = Retry(attempts=1)
-"""Whoever calls us tries again; if we did as well, four tries would be sixteen."""
+_RETRY = Retry(attempts=2)
+"""For a Pipeline whose connection was too old. Whoever calls us tries again; four tries of four would be sixteen."""
 _UNKNOWN = Card(version="", calls=())
 _STREAMS: dict[Call, Any] = {
     Call.GENERATE: AsyncClient.stream_parts,
@@ -47,8 +47,16 @@ _STREAMS: dict[Call, Any] = {
 }
 
 
+class _Line(NamedTuple):
+    """One way to the other server: what is put there belongs to a token, and so do the calls that refer to it."""
+
+    token: str
+    client: AsyncClient
+    pipeline: Pipeline
+
+
 class Remote:
-    """Passes each call on by itself, for the other server batches; looks after that server, and waits for it."""
+    """Passes calls on as they come, for the other server batches; looks after that server, and waits for it."""
 
     isolation = Isolation.REMOTE
 
@@ -58,8 +66,10 @@ class Remote:
         self._message_bytes = limits.message_bytes
         self._log: Any = structlog.get_logger("echelon.server").bind(model=name, target=config.target)
         self._ids = secrets.token_hex(8)
-        self._client: AsyncClient | None = None
-        self._model = config.parsed_target().model
+        self._address, self._model = config.parsed_target()
+        self._tokens: Tokens | None = None
+        self._lines: list[_Line] = []
+        """The last one is used; calls that are under way stay on theirs."""
         self._card: Card | None = None
         self._away = ""
         """The reason why the model is not there."""
@@ -70,29 +80,34 @@ class Remote:
     async def open(self, on_ready: OnReady) -> Opened:
         """Look for the model, and go on looking; ConfigurationError where nothing can be sent at all."""
         self._on_ready = on_ready
-        self._client = AsyncClient(self._config.parsed_target().address, self._options())
-        await self._look(self._client)
-        self._watching = asyncio.create_task(self._watch(self._client))
+        if self._config.token_file is not None:
+            self._tokens = Tokens(self._config.token_file)
+        await self._line()
+        await self._look()
+        self._watching = asyncio.create_task(self._watch())
         return Opened(self._card or _UNKNOWN, batches=False, streams=tuple(_STREAMS))
 
-    def _options(self) -> Options:
-        config = self._config
-        token = Tokens(config.token_file).first if config.token_file is not None else ""
-        return Options(config.tls, token, _ONCE, self._message_bytes)
+    async def _line(self) -> _Line:
+        """The line for the token that the file holds now."""
+        token = self._tokens.first() if self._tokens is not None else ""
+        if not self._lines or token != self._lines[-1].token:
+            client = AsyncClient(self._address, Options(self._config.tls, token, _RETRY, self._message_bytes))
+            self._lines.append(_Line(token, client, await Pipeline(client).__aenter__()))
+        return self._lines[-1]
 
-    async def _watch(self, client: AsyncClient) -> None:
+    async def _watch(self) -> None:
         while True:
             pause_s = WATCH_S if self._card is not None else _PAUSES.pause_s(self._failures)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._doubt.wait()
             self._doubt.clear()
-            await self._look(client)
+            await self._look()
 
-    async def _look(self, client: AsyncClient) -> None:
+    async def _look(self) -> None:
         try:
             async with asyncio.timeout(LOOK_S):
-                self._found(await self._card_there(client))
+                self._found(await self._card_there())
         except TimeoutError:
             self._lost(UnreachableError(f"the server said nothing within {LOOK_S:g} s"))
         except EchelonError as error:
@@ -101,7 +116,8 @@ class Remote:
         except Exception as error:  # noqa: BLE001  (see above)
             self._lost(EchelonError(f"the server's answer cannot be read: {error!r}"))
 
-    async def _card_there(self, client: AsyncClient) -> Card:
+    async def _card_there(self) -> Card:
+        client = (await self._line()).client
         info = await client.model(self._model)
         if not info.ready:
             raise ModelNotReadyError(f"the model is {info.state} there")
@@ -135,8 +151,13 @@ class Remote:
 
     async def ask(self, request: Request) -> Outcome:
         """What the other server answers."""
-        with self._as_ours() as client:
-            return await client.ask(self._model, self._sent(request), timeout_s=_timeout_s(request))
+        sent, timeout_s, line = self._sent(request), _timeout_s(request), self._lines[-1]
+        with self._as_ours():
+            try:
+                return await line.pipeline.ask(self._model, sent, timeout_s=timeout_s)
+            except UnsupportedError:
+                # Perhaps it is the Pipeline that the other server does not have.
+                return await line.client.ask(self._model, sent, timeout_s=timeout_s)
 
     async def ready(self) -> bool:
         """What the last look said."""
@@ -144,8 +165,8 @@ class Remote:
 
     async def stream(self, request: Request) -> AsyncGenerator[Any] | None:
         """What the other server streams, None where it does not."""
-        with self._as_ours() as client:
-            stream = _STREAMS[request.call]
+        with self._as_ours():
+            stream, client = _STREAMS[request.call], self._lines[-1].client
             pieces = stream(client, self._model, self._sent(request), timeout_s=_timeout_s(request))
             try:
                 first = await anext(pieces)
@@ -171,11 +192,10 @@ class Remote:
         return replace(request, id=f"{self._ids}-{body:016x}")
 
     @contextmanager
-    def _as_ours(self) -> Iterator[AsyncClient]:
-        """The client; its errors come out as our caller has to take them."""
-        assert self._client is not None
+    def _as_ours(self) -> Iterator[None]:
+        """Lets the client's errors out as our caller has to take them."""
         try:
-            yield self._client
+            yield
         except EchelonError as error:
             ours = self._ours(error)
             if ours is error:
@@ -198,12 +218,13 @@ class Remote:
         return error
 
     async def close(self) -> None:
-        """Look no more, and let go of the connection."""
+        """Look no more, and let go of the other server."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        if self._client is not None:
-            await self._client.close()
+        for line in self._lines:
+            await line.pipeline.__aexit__(None, None, None)
+            await line.client.close()
 
 
 _NOT_OUR_CALLERS = (UnreachableError, ModelNotFoundError, AuthMissingError, AuthDeniedError)
