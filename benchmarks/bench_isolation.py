@@ -30,7 +30,7 @@ STARTS = 7
 COSTS = (
     ("1 KiB", 1 << 10, "apart", 0.6),
     ("1 MiB", 1 << 20, "apart", 3.0),
-    ("1 KiB", 1 << 10, "remote", 1.0),
+    ("1 KiB", 1 << 10, "remote", 1.5),
     ("1 MiB", 1 << 20, "remote", 10.0),
 )
 BACK_S = 5.0
