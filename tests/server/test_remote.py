@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -228,6 +229,17 @@ async def test_overload_there_is_overload_here_with_the_time_to_come_back(
         (tmp_path / "gate").touch()
         assert words_of(await first) == "wait"
         assert await state_of(client) == "ready"
+
+
+async def test_an_incident_there_is_one_here_that_names_it(serving: Serving, capfd: pytest.CaptureFixture[str]) -> None:
+    async with serving(PARROT) as far, through(serving, far) as client:
+        with pytest.raises(errors.AdapterFailedError) as caught:
+            await client.ask("far", said("raise"))
+    logged = capfd.readouterr().out
+    there, here = re.findall(r"incident=(\w+)", logged)
+    assert here in str(caught.value)
+    assert there not in str(caught.value)
+    assert f"incident {there}" in logged[logged.index(f"incident={here}") :]
 
 
 async def test_a_server_that_is_not_there_yet_stops_nobody_and_is_found_when_it_comes(
