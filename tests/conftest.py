@@ -140,3 +140,36 @@ def processes(vendor: None) -> Iterator[Callable[..., Any]]:
     for process in started:
         process.send_signal(signal.SIGKILL)
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a key and a certificate of that name; an authority's own, or one signed by `by`."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def issue(name: str, by: str = "") -> Path:
+        key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
+        if certificate.exists():
+            return certificate
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-days", "2", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(certificate)]
+        if by:
+            command += ["-CA", str(folder / f"{by}.pem"), "-CAkey", str(folder / f"{by}.key")]
+            command += [
+                "-addext",
+                f"subjectAltName=DNS:{name},DNS:models.example,IP:127.0.0.1",
+                "-addext",
+                "basicConstraints=CA:FALSE",
+            ]
+        subprocess.run(command, check=True, capture_output=True)
+        return certificate
+
+    return issue
+
+
+@pytest.fixture
+def tls(authority: Callable[..., Path]) -> dict[str, str]:
+    """A listener's certificate, and the key to it."""
+    authority("authority")
+    certificate = authority("server", by="authority")
+    return {"certificate": str(certificate), "key": str(certificate.with_suffix(".key"))}

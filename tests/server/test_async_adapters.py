@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 import pytest
 
-from echelon.adapters import Answer, Call, Refusal, Request, Tensor, Text, errors
+from echelon.adapters import Answer, Call, FinishReason, Refusal, Request, Tensor, Text, errors
 from echelon.clients import AsyncClient, Options, PartSlice, Pipeline, Retry
 from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
@@ -112,6 +112,39 @@ async def test_a_stream_of_what_was_not_asked_for_gives_no_outcome(serving: Serv
     async with serving(MODEL) as server, AsyncClient(server.listener.address, ONCE) as client:
         with pytest.raises(errors.OutputInvalidError, match="streamed no part"):
             await collected(client, "stream", said("parts"))
+
+
+@pytest.mark.parametrize("isolation", ["inproc", "subprocess"])
+async def test_the_outcome_may_come_after_the_parts(serving: Serving, isolation: str) -> None:
+    parts = (Text("first"), Text("second"))
+    async with (
+        serving([{**MODEL[0], "isolation": isolation}]) as server,
+        AsyncClient(server.listener.address, ONCE) as client,
+    ):
+        *slices, total = await collected(client, "stream", said("total", *parts))
+        *_, refusal = await collected(client, "stream", said("refuse", *parts))
+        *_, more = await collected(client, "stream", said("more", *parts))
+        for lie in ("other", "late"):
+            with pytest.raises(errors.OutputInvalidError, match="streamed"):
+                await collected(client, "stream", said(lie, *parts))
+    assert slices == [PartSlice(0, 0, b"first"), PartSlice(1, 0, b"second")]
+    assert (total.parts, total.finish_reason) == (parts, FinishReason.LENGTH)
+    assert (total.usage.input_token_count, total.usage.cost_nano_usd) == (3, 5)
+    assert refusal.text == "No more of this."
+    assert more.parts == (*parts, Text("and more"))
+
+
+async def test_whole_parts_may_be_read_instead_of_their_slices(serving: Serving) -> None:
+    tensor = Tensor.from_array(np.arange(200_000, dtype=np.float32))
+    models = [*MODEL, {"name": "parrot", "adapter": "acme"}]
+    async with serving(models) as server, AsyncClient(server.listener.address) as client:
+        pieces = [piece async for piece in client.stream_parts("parrot", said("repeat", tensor, Text("and words")))]
+        hanging = client.stream_parts("stream", said("hang", Text("first"), Text("second")))
+        assert await anext(hanging) == Text("first")
+        await hanging.aclose()
+    assert pieces[:2] == [tensor, Text("and words")]
+    assert pieces[2].parts == tuple(pieces[:2])
+    assert len(pieces) == 3
 
 
 async def test_a_stream_ends_with_its_budget_and_closes_the_adapters_generator(

@@ -24,7 +24,7 @@ def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "server.yaml").write_text("listner: {}\nmodels: [{name: A, adapter: onnx}, {nam: b}]")
     with pytest.raises(SettingsError) as caught:
         read(tmp_path / "server.yaml")
-    for said in ("did you mean 'listener'?", "'A' must be", "unknown key 'models[1].nam'", "'models[1].adapter'"):
+    for said in ("did you mean 'listener'?", "'A' must be", "unknown key 'models[1].nam'", "'models[1].name'"):
         assert said in str(caught.value)
 
 

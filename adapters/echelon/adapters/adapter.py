@@ -117,8 +117,11 @@ class AsyncAdapter(Adapter[SettingsT]):
         """Answer the request's text with text."""
         raise UnsupportedError("this model does not do language")
 
-    def stream_generate(self, request: Request) -> AsyncIterator[Part] | None:
-        """Whole parts as they get ready; None sends what `generate` returns."""
+    def stream_generate(self, request: Request) -> AsyncIterator[Part | Outcome] | None:
+        """Whole parts as they get ready; None sends what `generate` returns.
+
+        The outcome may come last, for its usage or its reason to finish; without one the parts are the answer.
+        """
         return None
 
     def stream_language(self, request: Request) -> AsyncIterator[str | Outcome] | None:

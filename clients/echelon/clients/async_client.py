@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,11 +14,19 @@ from weakref import WeakSet
 
 import grpc
 
-from echelon.adapters import Call, Card, EchelonError, Outcome, Request
+from echelon.adapters import Call, Card, Outcome, Part, Request
 from echelon.adapters.errors import ContentNotFoundError, OutputInvalidError
+from echelon.clients import health
 from echelon.clients.contents import Contents
 from echelon.clients.options import Options
-from echelon.clients.stream import PartReassembly, PartSlice, Reassembly, TextReassembly
+from echelon.clients.stream import (
+    PartReassembly,
+    PartSlice,
+    Reassembly,
+    TextReassembly,
+    WholePartReassembly,
+    believed,
+)
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
 from echelon.wire.calls import Refs, call_to_proto, outcome_from_proto
@@ -99,6 +108,10 @@ class AsyncClient:
         response = await self._call("GetModel", pb.GetModelRequest(name=name), 30.0)
         return _info(response.model)
 
+    async def serving(self, model: str = "", *, timeout_s: float = 5.0) -> bool:
+        """Whether `model` can answer now, or without one the whole server, by its health; never tried again."""
+        return await health.check(self._channel, self.address, model, self.options, timeout_s=timeout_s)
+
     async def comprehend(self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Outcome:
         """A judgement on the request's parts."""
         return await self.ask(model, replace(request, call=Call.COMPREHEND), timeout_s=timeout_s)
@@ -158,7 +171,13 @@ class AsyncClient:
         self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
     ) -> AsyncGenerator[PartSlice | Outcome]:
         """Slices as they come, and last the whole outcome; nothing counts unless that last one arrives."""
-        return self._stream(model, replace(request, call=Call.GENERATE), timeout_s)
+        return self._stream(model, replace(request, call=Call.GENERATE), timeout_s, PartReassembly)
+
+    def stream_parts(
+        self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> AsyncGenerator[Part | Outcome]:
+        """As `stream_generate`, but each part as soon as it is whole instead of its slices."""
+        return self._stream(model, replace(request, call=Call.GENERATE), timeout_s, WholePartReassembly)
 
     def stream_language(
         self, model: str, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S
@@ -167,13 +186,15 @@ class AsyncClient:
 
         A refusal may come after text, and voids it.
         """
-        return self._stream(model, replace(request, call=Call.LANGUAGE), timeout_s)
+        return self._stream(model, replace(request, call=Call.LANGUAGE), timeout_s, TextReassembly)
 
-    async def _stream(self, model: str, request: Request, timeout_s: float) -> AsyncGenerator[Any]:
+    async def _stream(
+        self, model: str, request: Request, timeout_s: float, reassembly: type[Reassembly]
+    ) -> AsyncGenerator[Any]:
         request, begun = self._named(request), False
         for last in (False, True):
             try:
-                async with aclosing(self._stream_once(model, request, timeout_s)) as pieces:
+                async with aclosing(self._stream_once(model, request, timeout_s, reassembly)) as pieces:
                     async for piece in pieces:
                         begun = True
                         yield piece
@@ -182,8 +203,10 @@ class AsyncClient:
                 if begun or last:
                     raise
 
-    async def _stream_once(self, model: str, request: Request, timeout_s: float) -> AsyncGenerator[Any]:
-        method, request_type, reassembly = _STREAMS[request.call]
+    async def _stream_once(
+        self, model: str, request: Request, timeout_s: float, reassembly: type[Reassembly]
+    ) -> AsyncGenerator[Any]:
+        method, request_type = _STREAMS[request.call]
         refs = await self._contents.put(request.parts, timeout_s)
         message, whole = self._message(model, request, refs), reassembly(self.options.message_bytes)
         stream = getattr(self._stub, method)(
@@ -224,11 +247,9 @@ class AsyncClient:
 def read_outcome(message: pb.Outcome, contents: Mapping[bytes, bytes] = NO_CONTENTS) -> Outcome:
     """The outcome in a message from a server that need not be ours; `contents` are what its content_refs stand for."""
     try:
-        check(message)
-        return outcome_from_proto(message, contents)
-    except EchelonError as error:
-        usage = usage_from_proto(message.usage)
-        raise OutputInvalidError(f"the answer breaks the contract: {error}", usage=usage) from error
+        return believed(message, partial(outcome_from_proto, contents=contents))
+    except OutputInvalidError as error:
+        raise OutputInvalidError(str(error), usage=usage_from_proto(message.usage)) from error.__cause__
 
 
 def _info(model: pb.Model) -> ModelInfo:
@@ -240,7 +261,7 @@ _METHODS: dict[Call, tuple[str, Any]] = {
     Call.GENERATE: ("Generate", pb.GenerateRequest),
     Call.LANGUAGE: ("Language", pb.LanguageRequest),
 }
-_STREAMS: dict[Call, tuple[str, Any, type[Reassembly]]] = {
-    Call.GENERATE: ("StreamGenerate", pb.StreamGenerateRequest, PartReassembly),
-    Call.LANGUAGE: ("StreamLanguage", pb.StreamLanguageRequest, TextReassembly),
+_STREAMS: dict[Call, tuple[str, Any]] = {
+    Call.GENERATE: ("StreamGenerate", pb.StreamGenerateRequest),
+    Call.LANGUAGE: ("StreamLanguage", pb.StreamLanguageRequest),
 }

@@ -67,9 +67,13 @@ class Retry:
         allowed = min(self.attempts, 2) if isinstance(error, AdapterFailedError) else self.attempts
         if not error.retryable or attempt >= allowed:
             return None
-        delay_s = min(self.longest_delay_s, self.first_delay_s * self.factor ** (attempt - 1))
-        # Clients that failed together must not come back together.
-        return max(error.retry_after_s or 0.0, delay_s * random.uniform(0.5, 1.0))  # noqa: S311  (no secret)
+        return max(error.retry_after_s or 0.0, self.pause_s(attempt))
+
+    def pause_s(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row."""
+        pause_s = min(self.longest_delay_s, self.first_delay_s * self.factor ** (failures - 1))
+        # Those that failed together must not come back together.
+        return pause_s * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
 
     async def until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """What `attempt` gives, tried again for as long as it pays."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from echelon.adapters.errors import LimitExceededError, OutputInvalidError, UnreachableError
+from echelon.adapters import Part
+from echelon.adapters.errors import EchelonError, LimitExceededError, OutputInvalidError, UnreachableError
 from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
+from echelon.wire.parts import NO_CONTENTS, part_from_proto
+from echelon.wire.rules import check
 from echelon.wire.slices import put_payload, put_text
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class PartReassembly(Reassembly):
         self._payload = bytearray()
         self._open = False
 
-    def _take(self, event: pb.StreamGenerateResponse) -> Iterator[PartSlice]:
+    def _take(self, event: pb.StreamGenerateResponse) -> Iterator[PartSlice | Part]:
         match event.WhichOneof("event"):
             case "part_start":
                 self._start(event.part_start)
@@ -130,6 +135,25 @@ class PartReassembly(Reassembly):
             outcome.answer.parts.extend(self._parts)
             outcome.answer.finish_reason = end.finish_reason
         self._outcome = outcome
+
+
+class WholePartReassembly(PartReassembly):
+    """Parts that are yielded once they are whole, instead of their slices."""
+
+    def _take(self, event: pb.StreamGenerateResponse) -> Iterator[PartSlice | Part]:
+        for _ in super()._take(event):
+            pass
+        if event.HasField("part_end"):
+            yield believed(self._parts[-1], lambda part: part_from_proto(part, NO_CONTENTS))
+
+
+def believed(message: Any, convert: Callable[[Any], T]) -> T:
+    """What `message` holds, from a server that need not be ours; OutputInvalidError where it breaks the contract."""
+    try:
+        check(message)
+        return convert(message)
+    except EchelonError as error:
+        raise OutputInvalidError(f"the answer breaks the contract: {error}") from error
 
 
 def _expect(right: bool, what: str) -> None:

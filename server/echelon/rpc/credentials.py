@@ -82,6 +82,11 @@ class Tokens:
         if scheme.lower() != "bearer" or not any(known):
             raise AuthDeniedError("the bearer token is not known here")
 
+    def first(self) -> str:
+        """The first token, which a client sends; nothing while a file that has been emptied is rewritten."""
+        self._follow()
+        return self._tokens[0].decode() if self._tokens else ""
+
     def _follow(self) -> None:
         # While the file is away, being rotated, the last tokens count.
         with suppress(OSError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from echelon.server.model import ServedModel
     from echelon.server.models import Models
 
 
@@ -73,7 +74,7 @@ def serve(
 
     def ready(models: Models, address: str, failed: dict[str, BaseException]) -> None:
         served = [model for model in models.all() if model.name not in failed]
-        names = [model.name + ("" if model.isolation == "inproc" else f" ({model.isolation})") for model in served]
+        names = [model.name + _note(model) for model in served]
         click.echo(f"serving {', '.join(names) or 'no model'} on {address}")
         for name, error in failed.items():
             click.echo(f"model {name} failed to load: {told(error)}", err=True)
@@ -83,6 +84,12 @@ def serve(
         await serve_until_stopped(server, partial(ready, server.models))
 
     run(main)
+
+
+def _note(model: ServedModel) -> str:
+    """How a model is isolated, if it is, and its state, if it is not there yet."""
+    notes = [str(word) for word, usual in ((model.isolation, "inproc"), (model.state, "ready")) if word != usual]
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def _stop(number: int, frame: object) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from echelon.adapters.errors import SettingsError
+from echelon.adapters.errors import ConfigurationError, SettingsError
 from echelon.adapters.settings import load, read_yaml
+from echelon.clients import Target, Tls, parse_target
 from echelon.rpc.config import ListenerConfig
 from echelon.server.hosts.host import Isolation
 
@@ -47,11 +48,46 @@ class ProcessConfig:
 
 
 @dataclass(frozen=True)
+class RemoteConfig:
+    """A model on another server that speaks the contract, and how to get there."""
+
+    target: str
+    """`ADDRESS/MODEL`: any gRPC address, and the model's name there."""
+    tls: Tls | None = None
+    """TLS to that server; `{}` trusts the system's authorities."""
+    token_file: Path | None = None
+    """Its first line is the bearer token; read again when the file changes."""
+
+    def __post_init__(self) -> None:
+        try:
+            self.parsed_target()
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+
+    def parsed_target(self) -> Target:
+        """Address and model."""
+        return parse_target(self.target)
+
+
+_OF_ADAPTERS: dict[str, Any] = {
+    "adapter": "",
+    "settings": {},
+    "settings_file": None,
+    "max_batch_size": None,
+    "max_delay_ms": 0.0,
+    "process": ProcessConfig(),
+    "instances": 1,
+    "devices": [],
+}
+"""What only a model with an adapter here can be told, and how it reads where it is not told."""
+
+
+@dataclass(frozen=True)
 class ModelConfig:
-    """One model: a name, an adapter and the adapter's settings."""
+    """One model: a name, and an adapter with its settings, or the server that holds it."""
 
     name: str
-    adapter: str
+    adapter: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     settings_file: Path | None = None
     """Instead of `settings`."""
@@ -70,6 +106,8 @@ class ModelConfig:
     """Copies of the adapter, on each device, that share the model's queue."""
     devices: list[int] = field(default_factory=list)
     """Numbers of GPUs: a process sees its own alone, an adapter inside the server is told by its setting `device`."""
+    remote: RemoteConfig | None = None
+    """Instead of an adapter."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -86,6 +124,18 @@ class ModelConfig:
             raise ValueError("instances must be at least 1, and devices numbers from 0 up, each once")
         if self.isolation is Isolation.INPROC and self.process != ProcessConfig():
             raise ValueError("process settings are for an adapter in a process of its own; leave isolation: inproc out")
+        self._check_place()
+
+    def _check_place(self) -> None:
+        if self.remote is None:
+            if self.isolation is Isolation.REMOTE:
+                raise ValueError("isolation: remote needs the server's address, as remote: {target: ADDRESS/MODEL}")
+            if not self.adapter:
+                raise ValueError("'adapter' is required, or 'remote' for a model on another server")
+        elif given := [name for name, unset in _OF_ADAPTERS.items() if getattr(self, name) != unset]:
+            raise ValueError(f"a remote model's server decides on {', '.join(given)}; leave that out beside 'remote'")
+        elif self.isolation not in (None, Isolation.REMOTE):
+            raise ValueError(f"a remote model is not {self.isolation}; leave isolation out")
 
     def values(self) -> tuple[dict[str, Any], Path]:
         """The plain settings, and the folder that paths in them are relative to."""
@@ -106,6 +156,9 @@ class ServerConfig:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"more than one model is called {', '.join(twice)}")
+        for model in self.models:
+            if model.remote is not None and model.remote.parsed_target() == (self.listener.listen, model.name):
+                raise ValueError(f"the remote model {model.name} is its own target, {model.remote.target}")
 
 
 def read(path: Path) -> ServerConfig:

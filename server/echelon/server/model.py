@@ -68,16 +68,16 @@ class ServedModel:
         """
         try:
             opened = await self._open()
-            card = self._checked(opened.card)
+            self.card = self._checked(opened.card)
             size = await in_thread(partial(self._warm_up, opened.probes), f"warms up {self.name}")
         except BaseException as error:
             self.state = ModelState.FAILED
             if not isinstance(error, asyncio.CancelledError):
                 await self._close_hosts()
             raise
-        self.card = replace(card, max_batch_size=size)
         self._streams = opened.streams
         if opened.batches:
+            self.card = replace(self.card, max_batch_size=size)
             self._batcher = Batcher(
                 self.name,
                 self._hosts,
@@ -89,7 +89,8 @@ class ServedModel:
         self._on_state = on_state
         if self.state is ModelState.LOADING and len(self._away) < len(self._hosts):
             self.state = ModelState.READY
-        self._log.info("model ready", adapter=self._config.adapter, isolation=self.isolation, max_batch_size=size)
+        said = {"isolation": self.isolation, "max_batch_size": self.card.max_batch_size}
+        self._log.info(f"model {self.state}", adapter=self._config.adapter, **said)
 
     def _shrunk(self, size: int) -> None:
         self.card = replace(self.card, max_batch_size=size)
@@ -104,7 +105,9 @@ class ServedModel:
                 raise error
         return ended[0]  # type: ignore[return-value]  # no exception, as just seen
 
-    def _on_ready(self, number: int, ready: bool) -> None:
+    def _on_ready(self, number: int, ready: bool, card: Card | None = None) -> None:
+        if card is not None:
+            self.card = self._checked(card)
         (self._away.discard if ready else self._away.add)(number)
         ready = len(self._away) < len(self._hosts)
         before = ModelState.LOADING if ready else ModelState.READY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from echelon.adapters.worker.values import ForeignError
 from echelon.rpc.config import Limits
 from echelon.server.config import ModelConfig
 from echelon.server.hosts.choice import hosts_of
+from echelon.server.hosts.host import Isolation
 from echelon.server.model import ModelState, OnState, ServedModel
 
 WATCH_S = 1.0
@@ -47,20 +48,32 @@ class Models:
         return [self._models[name] for name in sorted(self._models)]
 
     async def load(self, on_state: OnState) -> dict[str, BaseException]:
-        """Load all models, one after another; what failed, by name."""
+        """Load all models, one after another, and meanwhile find those on other servers; what failed, by name."""
         failed: dict[str, BaseException] = {}
-        for model in self.all():
-            try:
-                await model.load(on_state)
-            except asyncio.CancelledError:
-                raise
-            # A vendor's code and files are behind this; one broken model stops no other.
-            except BaseException as error:  # noqa: BLE001  (see above)
-                failed[model.name] = error
-                own = isinstance(error, ConfigurationError)
-                self._log.error("model failed", model=model.name, error=told(error), exc_info=None if own else error)
-            await on_state(model.name, model.state is ModelState.READY)
+
+        async def load(models: Iterable[ServedModel]) -> None:
+            for model in models:
+                if error := await self._load(model, on_state):
+                    failed[model.name] = error
+
+        remote = [model for model in self.all() if model.isolation is Isolation.REMOTE]
+        here = [model for model in self.all() if model not in remote]
+        await asyncio.gather(load(here), *(load([model]) for model in remote))
         return failed
+
+    async def _load(self, model: ServedModel, on_state: OnState) -> BaseException | None:
+        failure = None
+        try:
+            await model.load(on_state)
+        except asyncio.CancelledError:
+            raise
+        # A vendor's code and files are behind this; one broken model stops no other.
+        except BaseException as error:  # noqa: BLE001  (see above)
+            failure = error
+            own = isinstance(error, ConfigurationError)
+            self._log.error("model failed", model=model.name, error=told(error), exc_info=None if own else error)
+        await on_state(model.name, model.state is ModelState.READY)
+        return failure
 
     async def watch(self, on_state: OnState) -> None:
         """Ask every loaded model again and again whether it can answer, and tell each change; never ends by itself."""

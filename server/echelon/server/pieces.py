@@ -10,7 +10,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Protocol
 
-from echelon.adapters import Answer, Call, EchelonError, Request
+from echelon.adapters import Answer, Call, EchelonError, Refusal, Request
 from echelon.adapters.errors import BudgetExceededError, OutputInvalidError
 
 UNREAD_CHARACTERS = 64 * 1024
@@ -52,16 +52,28 @@ class TextScript:
 
 
 class PartScript:
-    """Whole parts, which together are the answer."""
+    """Whole parts, which are the answer; an outcome may come last, and says what else there is to it."""
 
     def __init__(self) -> None:
         self._parts: list[Any] = []
+        self._outcome: Any = None
 
     def piece(self, item: Any) -> Any:
+        if self._outcome is not None:
+            raise OutputInvalidError(f"the adapter streamed {type(item).__name__} after its outcome")
+        if isinstance(item, Answer | Refusal | EchelonError):
+            self._outcome = item
+            return ""
         self._parts.append(item)
         return item
 
     def outcome(self) -> Any:
+        if isinstance(self._outcome, EchelonError):
+            raise self._outcome
+        if isinstance(self._outcome, Answer) and list(self._outcome.parts[: len(self._parts)]) != self._parts:
+            raise OutputInvalidError("the parts that the adapter streamed are not those that it answered")
+        if self._outcome is not None:
+            return self._outcome
         if not self._parts:
             raise OutputInvalidError("the adapter streamed no part")
         return Answer(tuple(self._parts))

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from echelon.adapters import Answer, AsyncAdapter, Call, CallSupport, Card, Kind, Outcome, Part, Request, Text
+from echelon.adapters import (
+    Answer,
+    AsyncAdapter,
+    Call,
+    CallSupport,
+    Card,
+    FinishReason,
+    Kind,
+    Outcome,
+    Part,
+    Refusal,
+    Request,
+    Text,
+    Usage,
+)
 
 SECRET = "sesame-4711"
+
+
+LAST: dict[str, Callable[[tuple[Part, ...]], Sequence[Part | Outcome]]] = {
+    "total": lambda parts: [Answer(parts, FinishReason.LENGTH, Usage(3, 2, 5))],
+    "more": lambda parts: [Answer((*parts, Text("and more")))],
+    "refuse": lambda parts: [Refusal("policy", "No more of this.")],
+    "other": lambda parts: [Answer((Text("something else"),))],
+    "late": lambda parts: [Answer(parts), Text("late")],
+}
+"""What comes after the parts."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +86,10 @@ class Stream(AsyncAdapter[StreamSettings]):
                 raise asyncio.CancelledError(SECRET)
         return Answer((Text(f"at most {self._most} at once"),))
 
-    def stream_generate(self, request: Request) -> AsyncIterator[Part] | None:
+    def stream_generate(self, request: Request) -> AsyncIterator[Part | Outcome] | None:
         return None if request.instruction == "whole" else self._parts(request)
 
-    async def _parts(self, request: Request) -> AsyncIterator[Part]:
+    async def _parts(self, request: Request) -> AsyncIterator[Part | Outcome]:
         try:
             for part in request.parts:
                 yield part
@@ -73,6 +97,9 @@ class Stream(AsyncAdapter[StreamSettings]):
                     await asyncio.sleep(30)
             if request.instruction == "raise":
                 raise RuntimeError(SECRET)
+            if request.instruction in LAST:
+                for item in LAST[request.instruction](request.parts):
+                    yield item
         finally:
             self._note("stream over")
 

@@ -15,6 +15,7 @@ from echelon.server.hosts.host import Host, Isolation
 from echelon.server.hosts.inproc import InProcess
 from echelon.server.hosts.interpreter import Interpreter
 from echelon.server.hosts.process import Start
+from echelon.server.hosts.remote import Remote
 from echelon.server.hosts.supervised import Supervised
 
 _DEVICES = "CUDA_VISIBLE_DEVICES"
@@ -24,6 +25,8 @@ _EXPANSION = 4
 
 def hosts_of(config: ModelConfig, registry: Registry, trust: Collection[str], limits: Limits) -> list[Host]:
     """The hosts of a model; AdapterNotFoundError, AdapterLoadError or ConfigurationError where it can have none."""
+    if config.remote is not None:
+        return [Remote(config.name, config.remote, limits)]
     # Another environment's adapters are known there alone.
     entry = None if config.process.python is not None else registry.get(config.adapter)
     make: Callable[[int | None], Host]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
-from echelon.adapters import Outcome, Request, Returned
+from echelon.adapters import Card, Outcome, Request, Returned
 from echelon.adapters.hosting import Opened
 
-OnReady = Callable[[bool], None]
-"""Told, in the event loop, that an adapter that was open is away, and that it is back."""
+
+class OnReady(Protocol):
+    """Told, in the event loop, that an open adapter is away, and that it is back, with its card if that may differ."""
+
+    def __call__(self, ready: bool, card: Card | None = None) -> None: ...
 
 
 class Isolation(StrEnum):
@@ -18,6 +21,7 @@ class Isolation(StrEnum):
 
     INPROC = "inproc"
     SUBPROCESS = "subprocess"
+    REMOTE = "remote"
 
 
 class Host(Protocol):

@@ -52,7 +52,7 @@ class Supervised:
         """The process that is open, or the next one."""
         self._current: Process | None = None
         self._sender = ThreadPoolExecutor(1, f"to {name}")
-        self._on_ready: OnReady = lambda ready: None
+        self._on_ready: OnReady = lambda ready, card=None: None
         self._thread: threading.Thread | None = None
 
     async def open(self, on_ready: OnReady) -> Opened:
