@@ -1,6 +1,9 @@
 # Every target sets up what it needs. Python 3.11 or newer and make are enough to begin with.
 PYTHON ?= python3
-BIN := .venv/bin
+# Another Python wants an environment of its own, and its Triton an older one: docs/development.md.
+VENV ?= .venv
+TRITON_PYTHON ?= $(PYTHON)
+BIN := $(VENV)/bin
 BUF := .tools/node_modules/.bin/buf
 IMAGE := build/contract.binpb
 BASE := proto/base/v1.binpb
@@ -9,19 +12,20 @@ GENERATED := proto/echelon/v1 proto/echelon/wire/open_inference.binpb proto/eche
 .PHONY: demo test lowest lint proto check-proto wheel image bench browser clean
 .DEFAULT_GOAL := test
 
-demo: .venv/demo ## Serve the built-in models, evaluate them, print their levels.
+demo: $(VENV)/demo ## Serve the built-in models, evaluate them, print their levels.
 	@$(BIN)/echelon demo
 
-test: .venv/dev browser build/triton/ready ## The whole test suite.
+test: $(VENV)/dev browser build/triton/ready ## The whole test suite.
 	@$(BIN)/pytest
 
 lowest: browser build/triton/ready ## The same with the oldest packages that pyproject.toml allows, in an environment of its own.
 	@$(PYTHON) -m venv build/lowest
 	@build/lowest/bin/pip install -q --disable-pip-version-check uv
+	@build/lowest/bin/pip install -q --disable-pip-version-check --no-deps torch==2.13.0
 	@build/lowest/bin/uv pip install -q --python build/lowest/bin/python --resolution lowest-direct -e '.[dev]'
 	@build/lowest/bin/pytest
 
-lint: .venv/dev ## Form, types and the direction of imports.
+lint: $(VENV)/dev ## Form, types and the direction of imports.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,13 +41,13 @@ check-proto: proto $(BUF) ## Drift, style and compatibility of the contract.
 	$(BUF) lint $(IMAGE) --config '{"version":"v2","lint":{"use":["STANDARD","COMMENTS"],"ignore":["google"]}}'
 	$(BUF) breaking $(IMAGE) --against $(BASE) --config '{"version":"v2","breaking":{"use":["FILE"]}}'
 
-wheel: .venv/dev ## Build the wheel and use it outside of the checkout.
+wheel: ## Build the wheel and use it outside of the checkout.
 	$(PYTHON) deploy/check_wheel.py
 
 image: ## Build the container image and try it; options of docker build go into DOCKER_BUILD.
 	$(PYTHON) deploy/check_image.py $(DOCKER_BUILD)
 
-bench: .venv/dev build/triton/ready build/mlserver/ready ## Every benchmark, with its ratio and its target.
+bench: $(VENV)/dev build/triton/ready build/mlserver/ready ## Every benchmark, with its ratio and its target.
 	@for file in benchmarks/bench_*.py benchmarks/metrics/bench_*.py; do PYTHONPATH=benchmarks $(BIN)/python $$file || exit 1; done
 
 browser:
@@ -53,7 +57,7 @@ browser:
 # A real Triton for the tests. Its stub embeds a Python whose numpy is older than 2, and needs that Python's library.
 build/triton/ready:
 	@echo "installing a Triton server into build/triton"
-	@$(PYTHON) -m venv build/triton
+	@$(TRITON_PYTHON) -m venv build/triton
 	@build/triton/bin/pip install -q --disable-pip-version-check 'nvidia-pytriton==0.7.0' 'numpy<2' 'onnxruntime==1.32.0'
 	@build/triton/bin/python tests/peers/libpython.py || { apt-get update -q \
 		&& apt-get install -yq --no-install-recommends libpython$$(build/triton/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); } >/dev/null
@@ -64,20 +68,20 @@ build/mlserver/ready:
 	@build/mlserver/bin/pip install -q --disable-pip-version-check 'mlserver==1.7.1' 'onnxruntime==1.32.0'
 	@touch $@
 
-.venv/bin/python:
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Echelon needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -q --disable-pip-version-check --upgrade pip
 
-.venv/demo: pyproject.toml | .venv/bin/python
-	@echo "installing Echelon into .venv"
+$(VENV)/demo: pyproject.toml | $(VENV)/bin/python
+	@echo "installing Echelon into $(VENV)"
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[demo]'
 	@touch $@
 
-.venv/dev: pyproject.toml | .venv/bin/python
-	@echo "installing Echelon and its development tools into .venv"
+$(VENV)/dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing Echelon and its development tools into $(VENV)"
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
-	@touch $@ .venv/demo
+	@touch $@ $(VENV)/demo
 
 # The generator and the packages that Echelon serves with cannot share an environment.
 .venv-proto/ready: Makefile

@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -130,8 +129,9 @@ def write_model(repository: Path, name: str, config: str, code: str | None = Non
 
 def _environment(packages: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
-    # The stub links to the interpreter's own library, wherever that is.
-    libraries = [packages.parents[2] / "lib", packages / "nvidia_pytriton.libs", Path(sys.base_prefix) / "lib"]
+    # The stub links to the library of its own interpreter, wherever that is: the tests' may be another Python.
+    interpreter = (ENVIRONMENT / "bin" / "python").resolve().parents[1]
+    libraries = [packages.parents[2] / "lib", packages / "nvidia_pytriton.libs", interpreter / "lib"]
     return {
         **kept,
         "PATH": f"{ENVIRONMENT / 'bin'}:/usr/bin:/bin",
