@@ -143,7 +143,9 @@ async def test_whole_parts_may_be_read_instead_of_their_slices(serving: Serving)
         assert await anext(hanging) == Text("first")
         await hanging.aclose()
     assert pieces[:2] == [tensor, Text("and words")]
-    assert pieces[2].parts == tuple(pieces[:2])
+    whole = pieces[2]
+    assert isinstance(whole, Answer)
+    assert whole.parts == tuple(pieces[:2])
     assert len(pieces) == 3
 
 

@@ -23,6 +23,7 @@ from echelon.conformance.findings import State
 from echelon.conformance.kit import CHECKS, Kit
 from echelon.server.config import ServerConfig
 from echelon.server.hosts import remote as module
+from echelon.v1 import content_pb2
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
 
@@ -114,7 +115,7 @@ async def events(address: str, request: Request) -> list[Any]:
         Call.LANGUAGE: ("StreamLanguage", pb.StreamLanguageRequest),
     }[request.call]
     found: list[Any] = []
-    message = kind(call=pb.Call(model="far", instruction=request.instruction))
+    message: Any = kind(call=pb.Call(model="far", instruction=request.instruction))
     for part in request.parts:
         assert isinstance(part, Text)
         message.call.parts.add().text.value = part.value
@@ -474,7 +475,7 @@ class Bare(pb_grpc.ModelServiceServicer):
     def __init__(self) -> None:
         self.card = pb.Card(name="bare", version="1", calls=[pb.CallSupport(call=pb.CALL_KIND_LANGUAGE)])
         for kinds in (self.card.calls[0].input_kinds, self.card.calls[0].output_kinds):
-            kinds.append(1)
+            kinds.append(content_pb2.KIND_TEXT)
 
     async def GetModel(self, request: Any, context: Any) -> pb.GetModelResponse:  # noqa: N802  (the contract's name)
         return pb.GetModelResponse(model=pb.Model(card=self.card, state=pb.MODEL_STATE_READY))
@@ -495,7 +496,8 @@ class Bare(pb_grpc.ModelServiceServicer):
 
 @asynccontextmanager
 async def bare() -> AsyncIterator[tuple[Bare, str]]:
-    server, servicer, healthy = grpc.aio.server(), Bare(), health.aio.HealthServicer()
+    server, healthy = grpc.aio.server(), health.aio.HealthServicer()
+    servicer = Bare()  # type: ignore[abstract]  # the stubs want every method
     pb_grpc.add_ModelServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     await healthy.set("bare", health_pb2.HealthCheckResponse.SERVING)
