@@ -50,9 +50,9 @@ def list_runs(as_json: bool, folder: Path) -> None:
 @json_option
 @store_option
 def show_run(run: str, as_json: bool, folder: Path) -> None:
-    """Show when RUN happened, how long its calls took and what they cost, and which tries failed.
+    """Show when RUN happened, what its calls took, and what failed.
 
-    None of this changes a score.
+    Tokens and costs are among it, where the model tells them. None of this changes a score.
     """
     from echelon.scorer.store import Store
     from echelon.scorer.usage import total
