@@ -532,8 +532,10 @@ async def test_no_memory_is_shared_where_the_machine_has_no_room(
                 assert [values(outcome) for outcome in outcomes] == [doubled(request) for request in asked]
                 crowded.append(shared(triton))
                 filler.unlink()
-            await asyncio.gather(*(client.ask("triton", request) for request in asked))
-            roomy = shared(triton)
+            async with asyncio.timeout(60):
+                # More is made only when calls meet, and on a busy machine they may miss each other.
+                while (roomy := shared(triton)) == alone:
+                    await asyncio.gather(*(client.ask("triton", request) for request in asked))
     finally:
         triton.stop()
     assert process.poll() is None

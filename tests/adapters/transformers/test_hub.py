@@ -174,7 +174,9 @@ async def test_only_what_the_checkpoint_is_made_of_is_fetched_and_then_it_is_the
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     settings = {"hub": "acme/tiny", "version": "7"}
     config = tmp_path / "serve.yaml"
-    config.write_text(yaml.safe_dump({"models": [{"name": "tiny", "adapter": "transformers", "settings": settings}]}))
+    # A size of batches that is measured differs from one start to the next.
+    served = {"name": "tiny", "adapter": "transformers", "settings": settings, "max_batch_size": 2}
+    config.write_text(yaml.safe_dump({"models": [served]}))
 
     async def card() -> Any:
         with (tmp_path / "serve.log").open("w") as log:
