@@ -155,6 +155,14 @@ async def test_examples_without_answers_are_shown_beside_the_question(api: Any, 
     assert api.asked[0].said == "Go on.\n\nExamples:\n\na, b\n\nWhat is asked:\n\nstart:\n\nc"
 
 
+async def test_white_space_alone_is_nothing_to_say(api: Any, ask: Ask, dialect: Any) -> None:
+    api.script = lambda asked: dialect.answer("so")
+    await ask(dialect, look("", DOT, Text(" \n"), JPEG))
+    assert api.asked[0].said == [image_block(dialect, DOT), image_block(dialect, JPEG)]
+    with pytest.raises(errors.InvalidInputError, match="neither an instruction nor an input part"):
+        await ask(dialect, look(" ", Text("\n")))
+
+
 async def test_a_speaker_nobody_knows_is_told_with_the_fix(ask: Ask, dialect: Any) -> None:
     with pytest.raises(errors.InvalidInputError, match="named 'chorus'; name it 'user' or 'assistant'"):
         await ask(dialect, look("?", Text("Hello", role=Role.HISTORY, name="chorus")))
@@ -374,6 +382,13 @@ async def test_anthropic_gets_what_its_version_of_the_api_takes(api: Any, ask: A
     assert api.asked[1].headers["anthropic-version"] == "2023-06-01"
 
 
+async def test_anthropic_is_sent_no_stop_string_of_white_space(api: Any, ask: Ask, anthropic: Any) -> None:
+    api.script = lambda asked: anthropic.answer("one\ntwo")
+    outcome = await ask(anthropic, Request(Call.LANGUAGE, "?", sampling=Sampling(stop=("\n", "Q:"))))
+    assert api.asked[0].body["stop_sequences"] == ["Q:"]
+    assert outcome.parts == (Text("one"),)
+
+
 async def test_an_answer_ends_before_a_stop_string_whether_the_api_knows_it_or_not(
     api: Any, ask: Ask, dialect: Any
 ) -> None:
@@ -417,10 +432,26 @@ async def test_a_filter_that_lets_nothing_through_refuses(api: Any, ask: Ask, op
     assert outcome == Refusal(word, usage=outcome.usage)
 
 
-async def test_a_filter_that_ends_an_answer_refuses(api: Any, ask: Ask, openai: Any) -> None:
-    api.script = lambda asked: openai.answer("Well,", "content_filter")
+@pytest.mark.parametrize("finish", ["content_filter", "SAFETY", "PROHIBITED_CONTENT", "RECITATION"])
+async def test_a_filter_that_ends_an_answer_refuses(api: Any, ask: Ask, openai: Any, finish: str) -> None:
+    api.script = lambda asked: openai.answer("Well,", finish)
     outcome = await ask(openai, Request(Call.LANGUAGE, "?"))
-    assert (outcome.category, outcome.text) == ("content_filter", "Well,")
+    assert isinstance(outcome, Refusal)
+    assert (outcome.category, outcome.text) == (finish.lower(), "Well,")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "message"),
+    [
+        ("anthropic", "Output blocked by content filtering policy"),
+        ("openai", "Invalid prompt: your prompt was flagged as potentially violating our usage policy."),
+    ],
+    indirect=["dialect"],
+)
+async def test_a_filter_that_says_so_in_words_alone_refuses(api: Any, ask: Ask, dialect: Any, message: str) -> None:
+    api.script = lambda asked: dialect.failure(400, "invalid_request_error", message)
+    outcome = await ask(dialect, Request(Call.LANGUAGE, "?"))
+    assert outcome == Refusal("content_filter", usage=outcome.usage)
 
 
 async def test_cached_tokens_have_their_own_price(api: Any, ask: Ask, dialect: Any) -> None:
@@ -434,6 +465,15 @@ async def test_cached_tokens_have_their_own_price(api: Any, ask: Ask, dialect: A
     outcome = await ask(dialect, look("?"), prices={"input": 2.0, "cached_input": 0.5, "output": 8.0})
     assert outcome.usage.input_token_count == 100
     assert outcome.usage.cost_nano_usd == (40 * 2_000) + (60 * 500) + (10 * 8_000)
+
+
+async def test_reasoning_that_only_the_total_counts_is_paid_for(api: Any, ask: Ask, openai: Any) -> None:
+    body = json.loads(openai.answer("x", tokens=(32, 9)).body)
+    body["usage"].update(total_tokens=135, completion_tokens_details={"reasoning_tokens": 94})
+    api.script = lambda asked: api.replied(body)
+    outcome = await ask(openai, look("?"), prices={"input": 1.0, "output": 10.0})
+    assert (outcome.usage.input_token_count, outcome.usage.output_token_count) == (32, 103)
+    assert outcome.usage.cost_nano_usd == 32 * 1_000 + 103 * 10_000
 
 
 async def test_costs_add_up(api: Any, serving: Any, dialect: Any) -> None:

@@ -48,7 +48,9 @@ STATUSES: list[tuple[int, str, type[errors.EchelonError], str]] = [
     (401, "authentication_error", errors.SettingsError, "401, authentication_error: check the key.*api_key_env"),
     (403, "permission_error", errors.SettingsError, "check the key.*api_key_env"),
     (402, "billing_error", errors.ConfigurationError, "no credit left"),
-    (429, "insufficient_quota", errors.ConfigurationError, "no credit left"),
+    (429, "insufficient_quota", errors.ConfigurationError, "429, insufficient_quota: .*no credit left"),
+    (429, "billing_not_active", errors.ConfigurationError, "429, billing_not_active: .*no credit left"),
+    (400, "billing_hard_limit_reached", errors.ConfigurationError, "no credit left"),
     (404, "not_found_error", errors.SettingsError, "settings model and base_url"),
     (405, "method_not_allowed", errors.SettingsError, "settings model and base_url"),
     (307, "moved", errors.SettingsError, "307, moved: check the model's settings model and base_url"),
@@ -115,12 +117,44 @@ async def test_a_field_that_the_api_does_not_take_names_the_setting(
         "This model's maximum context length is 8192 tokens. However, you requested 9000.",
         "messages.0.content.1.image.source.base64.data: image exceeds 5 MB maximum",
         "input length and `max_tokens` exceed context limit: 199000 + 4096 > 200000",
+        "Range of input length should be [1, 98304]",
     ],
 )
 async def test_too_much_for_the_model_is_unsupported(api: Any, asking: Any, dialect: Any, message: str) -> None:
     api.script = lambda asked: dialect.failure(400, "invalid_request_error", message)
     async with asking(dialect) as ask:
         with pytest.raises(errors.UnsupportedError, match="too large for the model"):
+            await ask()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.",
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+    ],
+)
+async def test_no_credit_that_only_the_message_tells_stops(api: Any, asking: Any, anthropic: Any, message: str) -> None:
+    api.script = lambda asked: anthropic.failure(400, "invalid_request_error", message)
+    async with asking(anthropic) as ask:
+        with pytest.raises(errors.ConfigurationError, match=r"400, invalid_request_error: .*no credit left") as caught:
+            await ask()
+    assert "2026" not in str(caught.value)
+
+
+async def test_a_request_that_no_minute_has_room_for_is_too_large(api: Any, asking: Any, openai: Any) -> None:
+    message = "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 30601."
+    api.script = lambda asked: openai.failure(429, "rate_limit_exceeded", message)
+    async with asking(openai) as ask:
+        with pytest.raises(errors.UnsupportedError, match="429, rate_limit_exceeded: the request is too large"):
+            await ask()
+
+
+@pytest.mark.parametrize("finish", ["abort", "error", "insufficient_system_resource"])
+async def test_an_answer_that_is_given_up_is_none(api: Any, asking: Any, openai: Any, finish: str) -> None:
+    api.script = lambda asked: openai.answer("half of", finish)
+    async with asking(openai) as ask:
+        with pytest.raises(errors.BackendError, match=f"gave its answer up, with the finish_reason '{finish}'"):
             await ask()
 
 
@@ -329,6 +363,20 @@ async def test_a_key_in_a_file_goes_before_the_environment(api: Any, asking: Any
     assert "sk-from-file" in str(api.asked[0].headers)
 
 
+async def test_keys_that_no_setting_names_are_not_sent(
+    api: Any, asking: Any, dialect: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("API_KEY", "AUTH_TOKEN", "ADMIN_KEY"):
+        for vendor in ("OPENAI", "ANTHROPIC"):
+            monkeypatch.setenv(f"{vendor}_{name}", "sk-for-another-server")
+    api.script = lambda asked: dialect.answer("x")
+    async with asking(dialect) as ask:
+        await ask()
+    headers = str(api.asked[0].headers)
+    assert key in headers
+    assert "another" not in headers
+
+
 async def test_a_server_that_wants_no_key_gets_none(api: Any, asking: Any, dialect: Any, key: str) -> None:
     api.script = lambda asked: dialect.answer("x")
     async with asking(dialect, api_key_env=None) as ask:
@@ -371,6 +419,13 @@ async def test_a_model_can_be_looked_up_before_serving(api: Any, asking: Any, di
         assert [asked.path.partition("/models")[1] for asked in api.asked] == ["/models"]
         api.script = lambda asked: dialect.answer("x")
         await ask()
+
+
+@pytest.mark.parametrize("listed", ["gpt-test", "models/gpt-test"])
+def test_a_list_may_put_a_prefix_before_its_models(api: Any, openai: Any, listed: str) -> None:
+    api.script = models(openai, api, "models/another", listed)
+    opened(openai, api.url, check_model=True).close()
+    opened(openai, api.url, check_model=True, model="models/gpt-test").close()
 
 
 def test_a_model_that_is_not_there_is_told(api: Any, dialect: Any) -> None:

@@ -65,6 +65,12 @@ async def test_images_to_work_from_go_to_the_endpoint_for_edits(api: Any, draw: 
     assert asked.data.count(b'name="image[]"') == 2
 
 
+async def test_an_image_that_no_edit_takes_is_unsupported(api: Any, draw: Draw) -> None:
+    with pytest.raises(errors.UnsupportedError, match="takes no 'image/gif'; send image/png, image/jpeg, image/webp"):
+        await draw(Image(b"GIF89a as good as any", "image/gif"))
+    assert api.asked == []
+
+
 async def test_a_filter_refuses(api: Any, draw: Draw, openai: Any) -> None:
     api.script = lambda asked: openai.failure(400, "moderation_blocked", "their own words")
     outcome = await draw()

@@ -103,6 +103,21 @@ async def test_a_stream_that_fails_half_way_tells_the_failure(api: Any, anthropi
     assert "their own words" not in str(caught.value)
 
 
+async def test_a_streamed_answer_that_is_given_up_is_none(api: Any, openai: Any) -> None:
+    api.script = lambda asked: api.streamed(openai.events(PIECES, "abort"))
+    with pytest.raises(errors.BackendError, match="'abort'"):
+        await heard(openai, api)
+
+
+async def test_what_a_filter_tells_between_pieces_is_passed_over(api: Any, openai: Any) -> None:
+    told = b'data: {"id": "", "choices": [{"index": 0, "finish_reason": null, "content_filter_offsets": {}}]}\n\n'
+    first, *others = openai.events(PIECES)
+    api.script = lambda asked: api.streamed([told, first, told, *others])
+    *pieces, outcome = await heard(openai, api)
+    assert pieces == PIECES
+    assert outcome.parts == (Text("one, two, three"),)
+
+
 async def test_a_failure_before_the_first_piece_is_told_as_ever(api: Any, dialect: Any) -> None:
     api.script = lambda asked: dialect.failure(429, "rate_limit_error", retry_after="2")
     with pytest.raises(errors.ServerBusyError) as caught:

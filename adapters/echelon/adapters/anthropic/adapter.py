@@ -41,6 +41,8 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
             max_retries=0,
             http_client=anthropic.DefaultAsyncHttpxClient(follow_redirects=False),
         )
+        # Some versions of the package send this beside the key, wherever base_url points.
+        client.auth_token = None
         # The package imports them when they are first asked for, which must not be on the event loop.
         attrgetter("messages")(client)
         return client
@@ -89,6 +91,10 @@ class Anthropic(HostedAdapter[AnthropicSettings]):
         if reason is None:
             raise BackendError("the API's reply broke off")
         yield _said(text, reason, details, tokens)
+
+    def _sent_stop(self, request: Request) -> tuple[str, ...]:
+        # The API refuses a request with a stop string of white space.
+        return tuple(word for word in super()._sent_stop(request) if word.strip())
 
     def _body(self, request: Request, form: Form, turns: tuple[Turn, ...]) -> dict[str, Any]:
         settings, stop = self._settings, self._sent_stop(request)

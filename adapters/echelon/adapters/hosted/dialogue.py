@@ -56,7 +56,7 @@ def turns_of(request: Request, form: Form, show: Callable[[Video], Iterable[Piec
     said = list(_examples(request, examples, form, show)) if solved else []
     said += _history(by_role[Role.HISTORY], show)
     shown = list(_shown(inputs, show))
-    if not request.instruction and not any(shown):
+    if not any(_says_something(piece) for piece in (request.instruction, *shown)):
         raise InvalidInputError("the call has neither an instruction nor an input part; a chat needs one of them")
     asked: list[Piece] = [request.instruction]
     if examples and not solved:
@@ -97,9 +97,15 @@ def _joined(said: Iterable[Said]) -> tuple[Turn, ...]:
         for is_text, run in groupby(pieces, lambda piece: isinstance(piece, str)):
             found = list(run)
             joined += ["\n\n".join(map(str, found))] if is_text else found
+        joined = [piece for piece in joined if _says_something(piece)]
         if joined:
             turns.append(Turn(speaker, tuple(joined)))
     return tuple(turns)
+
+
+def _says_something(piece: Piece) -> bool:
+    # Anthropic refuses a message whose text is all white space.
+    return not isinstance(piece, str) or bool(piece.strip())
 
 
 def _shown(parts: list[Part], show: Callable[[Video], Iterable[Piece]]) -> Iterator[Piece]:

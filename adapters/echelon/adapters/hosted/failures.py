@@ -2,10 +2,10 @@
 
 status                                    becomes              so that a run
 401, 403                                  SettingsError        stops: the key has to be put right
-402, and 429 for want of credit           ConfigurationError   stops
+402, and others for want of credit        ConfigurationError   stops
 404, 405, 3xx                             SettingsError        stops: model or base_url
 400, 422 that name a field of ours        SettingsError        stops
-400, 422 for too much; 413                UnsupportedError     counts the sample as refused
+400, 422, 429 for too much; 413           UnsupportedError     counts the sample as refused
 other 400, 422                            BackendError         leaves the sample, after other tries
 400 for content                           (a Refusal)          counts the sample as refused
 429, 503, 529                             ServerBusyError      waits, and presses less
@@ -54,6 +54,8 @@ STATUS_OF_WORD = {
     "invalid_api_key": 401,
     "Arrearage": 402,
     "billing_error": 402,
+    "billing_hard_limit_reached": 402,
+    "billing_not_active": 402,
     "insufficient_quota": 402,
     "permission_error": 403,
     "not_found_error": 404,
@@ -64,18 +66,32 @@ STATUS_OF_WORD = {
     "overloaded_error": 529,
 }
 """Words that say more than the status they come with; in a stream, they come with 200."""
+STATUS_OF_MESSAGE = {
+    "Your credit balance is too low": 402,
+    "You have reached your specified API usage limits": 402,
+    "Request too large for": 413,
+}
+"""The same for how messages begin: the first two come with Anthropic's plain 400, the last with a 429 for ever."""
 CONTENT_WORDS = frozenset(
     (
         "DataInspectionFailed",
         "content_filter",
         "content_policy_violation",
+        "bio_policy",
         "data_inspection_failed",
+        "image_content_policy_violation",
+        "misalignment_policy_violation",
         "moderation_blocked",
     )
 )
-TOO_MUCH_WORDS = frozenset(("context_length_exceeded", "image_too_large", "string_above_max_length"))
+CONTENT_MESSAGES = ("Output blocked by content filtering policy", "Invalid prompt: your prompt was flagged")
+"""How messages about content begin that come with words for any bad request."""
+TOO_MUCH_WORDS = frozenset(
+    ("context_length_exceeded", "image_file_too_large", "image_too_large", "string_above_max_length")
+)
 TOO_MUCH = re.compile(
     r"(prompt|input|image|request|messages?)\b.{0,80}?\b(too long|too large|exceeds?)|context (length|limit|window)"
+    r"|range of input length"
 )
 NAMED_FIELD = re.compile(r"\W*([a-z_]{3,40})\b")
 HTTP_PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2")
@@ -96,7 +112,8 @@ class Failures:
 
     def refusal(self, error: Exception) -> str | None:
         """The word for why the API's filter would not let this through; None for any other failure."""
-        return next((word for word in _words(error) if word in CONTENT_WORDS), None)
+        otherwise = "content_filter" if _message(error).startswith(CONTENT_MESSAGES) else None
+        return next((word for word in _words(error) if word in CONTENT_WORDS), otherwise)
 
     def shown(self, error: Exception) -> Exception:
         """What to raise instead of `error`, which stays itself where it is none of the API's doing."""
@@ -119,10 +136,10 @@ class Failures:
 
     def _by_status(self, error: Any) -> EchelonError:
         words = list(_words(error))
-        status = next((STATUS_OF_WORD[word] for word in words if word in STATUS_OF_WORD), 0)
-        status = status or getattr(error, "status_code", 0)
-        number = str(status) if status >= 300 else "an error"
+        answered = getattr(error, "status_code", 0)
+        number = str(answered) if answered >= 300 else "an error"
         said = f"the API answered {', '.join([number, *dict.fromkeys(words)])}"
+        status = _meant(words, _message(error)) or answered
         if status in (400, 422):
             return self._unwanted(error, words, said)
         kind, fix = MEANINGS.get(MOVED if status // 100 == 3 else status, OTHERWISE)
@@ -140,6 +157,12 @@ class Failures:
         if TOO_MUCH_WORDS.intersection(words) or TOO_MUCH.search(message.lower()):
             return UnsupportedError(f"{said}: the request is too large for the model")
         return BackendError(f"{said}: it does not take this request")
+
+
+def _meant(words: list[str], message: str) -> int:
+    """The status that words and message speak of; 0 where they say no more than the one they come with."""
+    begun = (status for begins, status in STATUS_OF_MESSAGE.items() if message.startswith(begins))
+    return next(begun, 0) or next((STATUS_OF_WORD[word] for word in words if word in STATUS_OF_WORD), 0)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

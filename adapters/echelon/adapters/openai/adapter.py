@@ -16,8 +16,17 @@ from echelon.adapters.hosted.replies import NO_TOKENS, Reply, Tokens, count
 from echelon.adapters.hosted.settings import CHAT_GIVES, WRITTEN
 from echelon.adapters.hosted.structure import Form
 from echelon.adapters.openai.images import images_in, images_of
-from echelon.adapters.openai.messages import image_type, messages_of
+from echelon.adapters.openai.messages import EDITED_TYPES, image_type, messages_of
 from echelon.adapters.openai.settings import OpenAISettings
+
+FILTERED = frozenset(
+    ("content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety",
+     "image_prohibited_content", "image_recitation")
+)  # fmt: skip
+"""Why answers end that a filter withheld: OpenAI's word, and Gemini's own, which it does not translate."""
+FAILED = frozenset(("abort", "error", "insufficient_system_resource"))
+"""Why answers end that were given up; vLLM, LMDeploy and DeepSeek say so with a status of 200."""
+CUT_OFF = frozenset(("length", "max_tokens"))
 
 Drawn: TypeAlias = tuple[tuple[Image, ...], Tokens]
 """The images that were made, and what they took."""
@@ -62,7 +71,9 @@ class OpenAI(HostedAdapter[OpenAISettings]):
         return Failures(self._package(), key_setting="api_key_env or api_key_file", fields=fields)
 
     async def _lists_model(self, client: Any) -> bool:
-        return self._settings.model in [model.id async for model in client.models.list()]
+        # Gemini lists its models under a prefix that it wants in no request.
+        listed = [model.id.removeprefix("models/") async for model in client.models.list()]
+        return self._settings.model.removeprefix("models/") in listed
 
     def _frame_sampling(self) -> str:
         return super()._frame_sampling() if self._settings.video == "frames" else "the API's own"
@@ -85,9 +96,11 @@ class OpenAI(HostedAdapter[OpenAISettings]):
                 tokens = _tokens(chunk.usage) if chunk.usage else tokens
                 for choice in chunk.choices or ():
                     finish = choice.finish_reason or finish
-                    refusal += choice.delta.refusal or ""
-                    text += choice.delta.content or ""
-                    yield choice.delta.content or ""
+                    # Azure sends choices without one, to tell what its filter found.
+                    if choice.delta is not None:
+                        refusal += choice.delta.refusal or ""
+                        text += choice.delta.content or ""
+                        yield choice.delta.content or ""
         if not finish:
             raise BackendError("the API's reply broke off")
         yield _said(text, refusal, finish, tokens)
@@ -142,7 +155,7 @@ class OpenAI(HostedAdapter[OpenAISettings]):
         }
         shown = [piece for piece in pieces if isinstance(piece, Image)]
         if shown:
-            body["image"] = [(f"{n}", image.data, image_type(image)) for n, image in enumerate(shown)]
+            body["image"] = [(f"{n}", image.data, image_type(image, EDITED_TYPES)) for n, image in enumerate(shown)]
         return body
 
     async def _draw(self, body: dict[str, Any], timeout_s: float) -> Drawn:
@@ -183,11 +196,16 @@ def _reply(choice: Any, tokens: Tokens) -> Reply:
 def _said(text: str, refusal: str, finish: str, tokens: Tokens) -> Reply:
     if refusal:
         return Reply(refusal, tokens, refused="refusal")
-    if finish == "content_filter":
-        return Reply(text, tokens, refused=finish)
-    return Reply(text, tokens, FinishReason.LENGTH if finish == "length" else FinishReason.COMPLETE)
+    word = finish.lower()
+    if word in FILTERED:
+        return Reply(text, tokens, refused=word)
+    if word in FAILED:
+        raise BackendError(f"the API gave its answer up, with the finish_reason {word!r}")
+    return Reply(text, tokens, FinishReason.LENGTH if word in CUT_OFF else FinishReason.COMPLETE)
 
 
 def _tokens(usage: Any) -> Tokens:
+    given, written = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
     cached = count(getattr(usage, "prompt_tokens_details", None), "cached_tokens")
-    return Tokens(count(usage, "prompt_tokens"), count(usage, "completion_tokens"), cached)
+    # xAI, and Gemini behind some gateways, count reasoning in the total alone, and charge for it as for other output.
+    return Tokens(given, max(written, count(usage, "total_tokens") - given), cached)

@@ -11,6 +11,8 @@ from echelon.adapters.errors import UnsupportedError
 from echelon.adapters.hosted.dialogue import Piece, Turn
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
+EDITED_TYPES = IMAGE_TYPES[:3]
+"""What the endpoint for edits takes of them."""
 AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 
 
@@ -41,10 +43,10 @@ def _block(piece: Piece) -> dict[str, Any]:
             return {"type": "video_url", "video_url": {"url": data_url(piece.data, piece.media_type)}}
 
 
-def image_type(image: Image) -> str:
+def image_type(image: Image, taken: tuple[str, ...] = IMAGE_TYPES) -> str:
     """The media type of an image that the API takes; UnsupportedError otherwise."""
-    if image.media_type not in IMAGE_TYPES:
-        raise UnsupportedError(f"the API takes no {image.media_type!r}; send {', '.join(IMAGE_TYPES)}")
+    if image.media_type not in taken:
+        raise UnsupportedError(f"the API takes no {image.media_type!r}; send {', '.join(taken)}")
     return image.media_type
 
 
