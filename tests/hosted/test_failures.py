@@ -94,6 +94,7 @@ FIELDS = [
     ("max_completion_tokens", "max_completion_tokens: 100000 > 8192", "max_tokens"),
     ("response_format", "response_format is not for this model", "structured"),
     ("top_k", "`top_k` is deprecated for this model.", "extra_body"),
+    ("seed", 'Invalid JSON payload received. Unknown name "seed": Cannot find field.', "sampling"),
 ]
 
 
@@ -312,6 +313,19 @@ def opened(dialect: Any, url: str, **settings: Any) -> Any:
     return adapter
 
 
+async def test_a_call_that_found_no_place_says_so_and_was_never_asked(api: Any, dialect: Any, until: Any) -> None:
+    api.script = lambda asked: api.raw(b"", hangs=True)
+    adapter = await asyncio.to_thread(opened, dialect, api.url, max_concurrent_calls=1)
+    first = asyncio.create_task(adapter.language(ASKED))
+    await until(lambda: api.asked)
+    with pytest.raises(errors.BudgetExceededError, match="none of the 1 calls .* setting max_concurrent_calls"):
+        await adapter.language(Request(Call.LANGUAGE, "?", deadline=time.monotonic() + 0.2))
+    first.cancel()
+    await until(api.left.is_set)
+    assert len(api.asked) == 1
+    await asyncio.to_thread(adapter.close)
+
+
 def test_secrets_are_not_in_the_settings(dialect: Any, key: str) -> None:
     adapter_class = Registry.installed().load(dialect.name)
     values = dialect.settings("http://localhost", headers={"authorization": "Basic hush"})
@@ -393,6 +407,14 @@ def test_a_package_that_is_not_installed_names_the_extra(dialect: Any, monkeypat
 def test_anthropic_has_no_seed(anthropic: Any) -> None:
     with pytest.raises(errors.SettingsError, match="seed, which this API does not take"):
         opened(anthropic, "http://localhost", sampling=["seed"])
+
+
+def test_no_tool_is_forced_on_a_model_that_thinks(anthropic: Any) -> None:
+    thinks = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    with pytest.raises(errors.SettingsError, match="set 'structured' to schema or prompt"):
+        opened(anthropic, "http://localhost", structured="tool", extra_body=thinks)
+    opened(anthropic, "http://localhost", structured="tool", extra_body={"thinking": {"type": "disabled"}}).close()
+    opened(anthropic, "http://localhost", extra_body=thinks).close()
 
 
 def test_opening_asks_the_api_nothing(api: Any, dialect: Any) -> None:

@@ -25,3 +25,9 @@ class AnthropicSettings(HostedSettings):
         super().__post_init__()
         if "seed" in self.sampling:
             raise ValueError("'sampling' lists seed, which this API does not take")
+        thinking = self.extra_body.get("thinking")
+        if self.structured == "tool" and isinstance(thinking, dict) and thinking.get("type") != "disabled":
+            raise ValueError(
+                "'structured: tool' forces a tool, which this API does not do while 'extra_body.thinking' is on; set "
+                "'structured' to schema or prompt"
+            )

@@ -16,7 +16,13 @@ from echelon.adapters.adapter import AsyncAdapter
 from echelon.adapters.calls import Answer, Call, FinishReason, Outcome, Refusal, Request, Usage
 from echelon.adapters.card import Card
 from echelon.adapters.content import Kind, Text, Video
-from echelon.adapters.errors import MissingExtraError, OutputInvalidError, SettingsError, UnsupportedError
+from echelon.adapters.errors import (
+    BudgetExceededError,
+    MissingExtraError,
+    OutputInvalidError,
+    SettingsError,
+    UnsupportedError,
+)
 from echelon.adapters.hosted.dialogue import Piece, Turn, frames_of, turns_of
 from echelon.adapters.hosted.failures import Failures
 from echelon.adapters.hosted.replies import Reply, Tokens
@@ -166,7 +172,15 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
         remaining_s = request.remaining_s()
         limit_s = self._settings.timeout_s
         ends = self._loop.time() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
-        await self._by(ends, self._places.acquire())
+        try:
+            async with asyncio.timeout_at(ends):
+                await self._places.acquire()
+        except TimeoutError:
+            most = self._settings.max_concurrent_calls
+            raise BudgetExceededError(
+                f"none of the {most} calls under way ended in time to make room; the setting max_concurrent_calls "
+                "says how many there may be"
+            ) from None
         try:
             yield ends
         finally:

@@ -93,7 +93,8 @@ TOO_MUCH = re.compile(
     r"(prompt|input|image|request|messages?)\b.{0,80}?\b(too long|too large|exceeds?)|context (length|limit|window)"
     r"|range of input length"
 )
-NAMED_FIELD = re.compile(r"\W*([a-z_]{3,40})\b")
+NAMED_FIELD = re.compile(r"(?:Invalid JSON payload received\. Unknown name )?\W*([a-z_]{3,40})\b")
+"""The field that a message begins with, or that Gemini does not know."""
 HTTP_PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2")
 """What the official packages read replies with, and whose errors some of them let through."""
 
