@@ -178,8 +178,7 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
         except TimeoutError:
             most = self._settings.max_concurrent_calls
             raise BudgetExceededError(
-                f"none of the {most} calls under way ended in time to make room; the setting max_concurrent_calls "
-                "says how many there may be"
+                f"no call under way ended in time to make room; the model's setting max_concurrent_calls allows {most}"
             ) from None
         try:
             yield ends
