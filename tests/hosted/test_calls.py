@@ -454,6 +454,14 @@ async def test_a_filter_that_says_so_in_words_alone_refuses(api: Any, ask: Ask, 
     assert outcome == Refusal("content_filter", usage=outcome.usage)
 
 
+async def test_a_moderation_that_flags_the_input_refuses(api: Any, ask: Ask, openai: Any) -> None:
+    metadata = {"reasons": ["violence"], "flagged_input": "?", "provider_name": "x", "model_slug": "y"}
+    error = {"code": 403, "message": "Input was flagged", "metadata": metadata}
+    api.script = lambda asked: api.replied({"error": error}, 403)
+    outcome = await ask(openai, Request(Call.LANGUAGE, "?"))
+    assert outcome == Refusal("content_filter", usage=outcome.usage)
+
+
 async def test_cached_tokens_have_their_own_price(api: Any, ask: Ask, dialect: Any) -> None:
     reply = dialect.answer("x", tokens=(100, 10))
     body = json.loads(reply.body)

@@ -192,6 +192,21 @@ async def test_the_wait_that_the_api_asks_for_reaches_the_client(
     assert wait_s == least if least is None or most is None else wait_s is not None and least <= wait_s <= most
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"), [(402, errors.ConfigurationError), (429, errors.ServerBusyError), (502, errors.BackendError)]
+)
+async def test_a_failure_in_a_reply_that_began_as_a_success_is_told_by_its_code(
+    api: Any, asking: Any, openai: Any, code: int, kind: type[errors.EchelonError]
+) -> None:
+    error = {"code": code, "message": SECRETIVE}
+    api.script = lambda asked: api.replied({"id": "1", "error": error})
+    async with asking(openai) as ask:
+        with pytest.raises(kind, match=f"the API answered {code}") as caught:
+            await ask()
+    assert type(caught.value) is kind
+    assert "their own words" not in str(caught.value)
+
+
 async def test_our_client_waits_as_long_and_then_gets_its_answer(api: Any, serving: Any, dialect: Any) -> None:
     api.one_by_one(
         dialect.failure(429, "rate_limit_error", retry_after_ms="300"),

@@ -118,6 +118,13 @@ async def test_what_a_filter_tells_between_pieces_is_passed_over(api: Any, opena
     assert outcome.parts == (Text("one, two, three"),)
 
 
+async def test_a_stream_that_fails_with_a_number_is_told_by_it(api: Any, openai: Any) -> None:
+    failing = b'data: {"error": {"message": "their own words", "type": "TooManyRequests", "code": 429}}\n\n'
+    api.script = lambda asked: api.streamed([*openai.events(PIECES)[:1], failing])
+    with pytest.raises(errors.ServerBusyError, match="429, TooManyRequests"):
+        await heard(openai, api)
+
+
 async def test_a_failure_before_the_first_piece_is_told_as_ever(api: Any, dialect: Any) -> None:
     api.script = lambda asked: dialect.failure(429, "rate_limit_error", retry_after="2")
     with pytest.raises(errors.ServerBusyError) as caught:

@@ -113,8 +113,8 @@ class Failures:
 
     def refusal(self, error: Exception) -> str | None:
         """The word for why the API's filter would not let this through; None for any other failure."""
-        otherwise = "content_filter" if _message(error).startswith(CONTENT_MESSAGES) else None
-        return next((word for word in _words(error) if word in CONTENT_WORDS), otherwise)
+        filtered = _message(error).startswith(CONTENT_MESSAGES) or _is_flagged(_detail(error))
+        return next((word for word in _words(error) if word in CONTENT_WORDS), "content_filter" if filtered else None)
 
     def shown(self, error: Exception) -> Exception:
         """What to raise instead of `error`, which stays itself where it is none of the API's doing."""
@@ -137,7 +137,7 @@ class Failures:
 
     def _by_status(self, error: Any) -> EchelonError:
         words = list(_words(error))
-        answered = getattr(error, "status_code", 0)
+        answered = getattr(error, "status_code", 0) or _status_in(_detail(error))
         number = str(answered) if answered >= 300 else "an error"
         said = f"the API answered {', '.join([number, *dict.fromkeys(words)])}"
         status = _meant(words, _message(error)) or answered
@@ -158,6 +158,18 @@ class Failures:
         if TOO_MUCH_WORDS.intersection(words) or TOO_MUCH.search(message.lower()):
             return UnsupportedError(f"{said}: the request is too large for the model")
         return BackendError(f"{said}: it does not take this request")
+
+
+def _is_flagged(detail: Mapping[str, Any]) -> bool:
+    # OpenRouter's moderation answers with 403, as a key does that it does not know, and with what it flagged.
+    metadata = detail.get("metadata")
+    return isinstance(metadata, dict) and "flagged_input" in metadata
+
+
+def _status_in(detail: Mapping[str, Any]) -> int:
+    """The status that a reply speaks of which began as a success, as OpenRouter's and vLLM's do; 0 for none."""
+    code = detail.get("code")
+    return code if isinstance(code, int) and 400 <= code < 600 else 0
 
 
 def _meant(words: list[str], message: str) -> int:

@@ -84,7 +84,19 @@ class OpenAI(HostedAdapter[OpenAISettings]):
 
     async def _ask(self, body: dict[str, Any], timeout_s: float) -> Reply:
         completion = await self._client.chat.completions.create(**body, timeout=timeout_s)
-        return _reply(_choice(completion), _tokens(completion.usage))
+        return _reply(self._choice(completion), _tokens(completion.usage))
+
+    def _choice(self, completion: Any) -> Any:
+        # OpenRouter tells of what fails after the start in a reply with status 200.
+        error = getattr(completion, "error", None)
+        if isinstance(error, dict):
+            raise self._package().APIError("", request=None, body=error)
+        # What is no JSON comes as a string, and fields that are missing as None.
+        choices = getattr(completion, "choices", None)
+        choice: Any = choices[0] if isinstance(choices, list) and choices else None
+        if getattr(choice, "message", None) is None or choice.finish_reason is None:
+            raise BackendError("the API's reply is no chat completion; check the model's setting base_url")
+        return choice
 
     async def _hear(self, body: dict[str, Any], timeout_s: float) -> AsyncGenerator[str | Reply]:
         text, refusal, finish, tokens = "", "", "", NO_TOKENS
@@ -172,18 +184,9 @@ class OpenAI(HostedAdapter[OpenAISettings]):
 
     async def _draw_in_chat(self, body: dict[str, Any], timeout_s: float) -> Drawn | Reply:
         completion = await self._client.chat.completions.create(**body, timeout=timeout_s)
-        choice, tokens = _choice(completion), _tokens(completion.usage)
+        choice, tokens = self._choice(completion), _tokens(completion.usage)
         reply = _reply(choice, tokens)
         return reply if reply.refused is not None else (images_in(choice.message), tokens)
-
-
-def _choice(completion: Any) -> Any:
-    # What is no JSON comes as a string, and fields that are missing as None.
-    choices = getattr(completion, "choices", None)
-    choice: Any = choices[0] if isinstance(choices, list) and choices else None
-    if getattr(choice, "message", None) is None or choice.finish_reason is None:
-        raise BackendError("the API's reply is no chat completion; check the model's setting base_url")
-    return choice
 
 
 def _reply(choice: Any, tokens: Tokens) -> Reply:
