@@ -17,7 +17,7 @@ KEY = "sk-sesame-4711"
 
 @dataclass(frozen=True)
 class Asked:
-    """One HTTP request; header names are in lower case."""
+    """One HTTP request; header names are in lower case, and what is sent twice is joined by a comma."""
 
     path: str
     headers: dict[str, str]
@@ -170,7 +170,7 @@ class Api:
 
             def do_POST(self) -> None:
                 data = self.rfile.read(int(self.headers.get("content-length", 0)))
-                headers = {name.lower(): value for name, value in self.headers.items()}
+                headers = {name.lower(): ", ".join(self.headers.get_all(name, ())) for name in self.headers}
                 asked = Asked(self.path, headers, data)
                 api.asked.append(asked)
                 reply = api.script(asked)

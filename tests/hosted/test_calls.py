@@ -514,6 +514,17 @@ async def test_no_more_calls_are_under_way_than_the_settings_say(api: Any, servi
     assert len(api.asked) == 10
 
 
+@pytest.mark.parametrize("spelled", [str.lower, str.title])
+async def test_a_header_of_the_settings_takes_the_place_of_the_packages_own(
+    api: Any, ask: Ask, dialect: Any, spelled: Callable[[str], str]
+) -> None:
+    api.script = lambda asked: dialect.answer("x")
+    headers = {spelled("authorization"): "Basic hush", spelled("anthropic-version"): "2023-06-01"}
+    await ask(dialect, look("?"), headers=headers)
+    sent = api.asked[0].headers
+    assert (sent["authorization"], sent["anthropic-version"]) == ("Basic hush", "2023-06-01")
+
+
 async def test_headers_and_organisation_go_along(
     api: Any, ask: Ask, openai: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,9 +144,14 @@ class HostedSettings:
         return _variable(self.api_key_env, "api_key_env")
 
     def all_headers(self) -> dict[str, str]:
-        """Every header of the settings, with its value."""
+        """Every header of the settings, with its value, and its name in the spelling of the official packages."""
         secret = {name: _variable(variable, f"header_env.{name}") for name, variable in self.header_env.items()}
-        return {**self.headers, **secret}
+        return {_spelled(name): value for name, value in {**self.headers, **secret}.items()}
+
+
+def _spelled(name: str) -> str:
+    # Some packages send a header twice, theirs and ours, where the spellings differ.
+    return "Authorization" if name.lower() == "authorization" else name.lower()
 
 
 def _check_base_url(base_url: str) -> None:
