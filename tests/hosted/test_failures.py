@@ -119,6 +119,7 @@ async def test_a_field_that_the_api_does_not_take_names_the_setting(
         "messages.0.content.1.image.source.base64.data: image exceeds 5 MB maximum",
         "input length and `max_tokens` exceed context limit: 199000 + 4096 > 200000",
         "Range of input length should be [1, 98304]",
+        "The decoder prompt (length 15983) is longer than the maximum model length of 8192.",
     ],
 )
 async def test_too_much_for_the_model_is_unsupported(api: Any, asking: Any, dialect: Any, message: str) -> None:

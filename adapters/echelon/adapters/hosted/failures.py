@@ -90,8 +90,8 @@ TOO_MUCH_WORDS = frozenset(
     ("context_length_exceeded", "image_file_too_large", "image_too_large", "string_above_max_length")
 )
 TOO_MUCH = re.compile(
-    r"(prompt|input|image|request|messages?)\b.{0,80}?\b(too long|too large|exceeds?)|context (length|limit|window)"
-    r"|range of input length"
+    r"(prompt|input|image|request|messages?)\b.{0,80}?\b(too long|too large|longer than|exceeds?)"
+    r"|context (length|limit|window)|range of input length"
 )
 NAMED_FIELD = re.compile(r"(?:Invalid JSON payload received\. Unknown name )?\W*([a-z_]{3,40})\b")
 """The field that a message begins with, or that Gemini does not know."""
