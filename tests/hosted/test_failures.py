@@ -94,6 +94,11 @@ FIELDS = [
     ("max_completion_tokens", "max_completion_tokens: 100000 > 8192", "max_tokens"),
     ("response_format", "response_format is not for this model", "structured"),
     ("top_k", "`top_k` is deprecated for this model.", "extra_body"),
+    (
+        "max_tokens",
+        "'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's context length",
+        "max_tokens",
+    ),
     ("seed", 'Invalid JSON payload received. Unknown name "seed": Cannot find field.', "sampling"),
 ]
 

@@ -62,7 +62,7 @@ class OpenAI(HostedAdapter[OpenAISettings]):
     def _failing(self) -> Failures:
         settings = self._settings
         fields = {
-            settings.max_tokens_field: "max_tokens, or max_tokens_field,",
+            **dict.fromkeys(("max_tokens", "max_completion_tokens"), "max_tokens, or max_tokens_field,"),
             "response_format": "structured",
             **dict.fromkeys(("temperature", "top_p", "seed", "stop"), "sampling"),
             **dict.fromkeys(settings.extra_body, "extra_body"),
