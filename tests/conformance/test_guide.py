@@ -73,7 +73,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 def whole(shell: Shell) -> Shell:
     """Everything that the guide installs first."""
     (wheel,) = shell.folder.glob("echelon-*.whl")
-    (install,) = re.findall(r"^pip install 'echelon\[(\w+)\]'$", GUIDE.read_text(), re.MULTILINE)
+    (install,) = re.findall(r"^pip install 'PATH\[(\w+)\]' ", GUIDE.read_text(), re.MULTILINE)
     shell.run(f"pip install -q --disable-pip-version-check '{wheel}[{install}]'")
     return shell
 

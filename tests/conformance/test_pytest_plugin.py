@@ -39,7 +39,7 @@ def test_a_failure_shows_reason_and_fix_and_no_traceback(shoddy: None, test_file
     assert "Media that do not hold what they say: comprehend with an image of random bytes got" in told.stdout
     assert "\nfix: decode with part.array()" in told.stdout
     assert "Traceback" not in told.stdout
-    assert "the card does not list generate" in told.stdout
+    assert "the card lists neither generate nor language" in told.stdout
 
 
 def test_an_adapter_that_does_not_load_is_an_error_with_its_reason(shoddy: None, test_file: Path) -> None:
