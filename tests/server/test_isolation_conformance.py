@@ -94,6 +94,11 @@ async def answer(stub: Any, model: str, request: Request) -> tuple[str, bytes]:
         status = status_pb2.Status.FromString(details)
         said = re.sub("incident [0-9a-f]+", "incident", status.message)
         status.message = re.sub("model '[a-z]+'", "model", said)
+        usage = pb.Usage()
+        for detail in status.details:
+            if detail.Unpack(usage):
+                usage.queue_us = usage.compute_us = 0
+                detail.Pack(usage)
         return error.code().name, status.SerializeToString(deterministic=True)
     outcome.usage.queue_us = outcome.usage.compute_us = 0
     return "OK", outcome.SerializeToString(deterministic=True)
