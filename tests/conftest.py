@@ -44,6 +44,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+@pytest.fixture(scope="session", autouse=True)
+def logs_as_served() -> None:
+    """Servers in tests log as `echelon serve` does; the default of structlog forms all local variables at length."""
+    from echelon.rpc import log
+
+    log.configure()
+
+
 @pytest.fixture
 def until() -> Callable[..., Any]:
     """Waits for a condition that nothing announces: `await until(lambda: ...)`."""
