@@ -110,15 +110,20 @@ def outcome_from_proto(message: pb.Outcome, contents: Mapping[bytes, bytes] = NO
 
     `contents` are what its content_refs stand for, by SHA-256.
     """
-    usage = Usage(
-        input_token_count=message.usage.input_token_count,
-        output_token_count=message.usage.output_token_count,
-        cost_nano_usd=message.usage.cost_nano_usd,
-        queue_us=message.usage.queue_us,
-        compute_us=message.usage.compute_us,
-    )
+    usage = usage_of(message.usage)
     if message.WhichOneof("result") == "refusal":
         return Refusal(message.refusal.category, message.refusal.text, usage)
     answer = message.answer
     reason = _FINISH_OF.get(answer.finish_reason, FinishReason.COMPLETE)
     return Answer(tuple([part_from_proto(part, contents) for part in answer.parts]), reason, usage)
+
+
+def usage_of(message: pb.Usage) -> Usage:
+    """The usage in a message."""
+    return Usage(
+        input_token_count=message.input_token_count,
+        output_token_count=message.output_token_count,
+        cost_nano_usd=message.cost_nano_usd,
+        queue_us=message.queue_us,
+        compute_us=message.compute_us,
+    )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from echelon.adapters import EchelonError, Usage
 from echelon.v1 import model_service_pb2 as pb
+from echelon.wire.calls import usage_of
 from echelon.wire.rules import check
-
-_FIELDS = tuple(field.name for field in fields(Usage))
-"""Both sides call them the same."""
 
 
 def usage_to_proto(usage: Any) -> pb.Usage | None:
@@ -30,4 +28,4 @@ def usage_from_proto(message: pb.Usage) -> Usage | None:
         check(message)
     except EchelonError:
         return None
-    return Usage(**{name: getattr(message, name) for name in _FIELDS}) if message.ByteSize() else None
+    return usage_of(message) if message.ByteSize() else None
