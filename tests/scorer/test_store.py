@@ -140,6 +140,13 @@ def test_a_run_that_is_created_again_takes_the_suites_new_place_and_keeps_the_re
     assert store.run("last").sota == sota
 
 
+def test_a_runs_nonce_and_identity_are_those_it_was_created_with(store: Store) -> None:
+    other = replace(RECORD, run="cd" * 32, created="2027", nonce="first", identity={"adapter": "a", "weights": None})
+    store.create(other)
+    store.create(replace(other, nonce="second", identity={"adapter": "b"}))
+    assert store.run("last") == other
+
+
 def test_failed_tries_are_kept_in_their_order(store: Store) -> None:
     tries = [Attempt("t", sample, "UNREACHABLE", "gone", "now") for sample in "ba"]
     store.commit(RUN, Rows(attempts=tries))
@@ -180,31 +187,6 @@ def test_an_outcome_and_what_it_took_are_stored_together(store: Store) -> None:
 
     asyncio.run(main())
     assert store.usage(RUN) == {"t": TotalUsage(2, 2, Usage(8, 4))}
-
-
-def test_a_store_without_usage_is_read_and_gets_it_when_it_is_written_to(store: Store) -> None:
-    commit(store, answer("a"))
-    # As version 2 left it.
-    edit(store, "DROP TABLE usage")
-    edit(store, "PRAGMA user_version = 2")
-    store.close()
-    with Store(store.folder) as reader:
-        assert read(reader, "a") == [answer("a")]
-        assert reader.usage(RUN) == {}
-    with Store(store.folder, write=True) as writer:
-        assert read(writer, "a") == [answer("a")]
-        writer.commit(RUN, Rows([(answer("b"), 1.0)], spent=[Spent("t", "b", Usage(7, 3))]))
-    with Store(store.folder) as reader:
-        assert read(reader, "a", "b") == [answer("a"), answer("b")]
-        assert reader.usage(RUN) == {"t": TotalUsage(1, 1, Usage(7, 3))}
-
-
-def test_a_store_of_another_version_is_left_alone(store: Store) -> None:
-    edit(store, "PRAGMA user_version = 1")
-    store.close()
-    for write in (True, False):
-        with pytest.raises(StoreError, match="has version 1 and this Echelon uses version 3"):
-            Store(store.folder, write=write)
 
 
 @pytest.mark.parametrize("write", [True, False])

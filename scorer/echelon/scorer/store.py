@@ -41,7 +41,11 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run is; `suite` says how to open the suite again, `sota` where its specialists' scores come from."""
+    """What a run is; `suite` says how to open the suite again, `sota` where its specialists' scores come from.
+
+    `nonce` is a random token, made once by whoever creates the run. `identity` is the model's, as its server stated it.
+    Neither is changed by a second `Store.create`.
+    """
 
     run: str
     suite: Mapping[str, Any]
@@ -51,6 +55,8 @@ class RunRecord:
     settings: Mapping[str, str]
     created: str
     sota: Mapping[str, Any] | None = None
+    nonce: str = ""
+    identity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,9 @@ class Store:
                 f"{self._file} is damaged, or no journal: {told}; put a copy back, or name another --store"
             ) from error
 
+    def _select(self, table: sql.Table) -> sql.Select[Any]:
+        return sql.select(*schema.columns(table, self._version)).select_from(table)
+
     def create(self, record: RunRecord) -> None:
         """Store a run, once; a second time changes only where its suite lies and, if told, its sota."""
         row = {**asdict(record), "card": card_to_proto(record.card).SerializeToString(deterministic=True)}
@@ -160,7 +169,7 @@ class Store:
 
     def run(self, prefix: str) -> RunRecord:
         """The one run whose id begins with `prefix`; "last" is the newest."""
-        query = sql.select(schema.runs).order_by(schema.runs.c.created.desc())
+        query = self._select(schema.runs).order_by(schema.runs.c.created.desc())
         if prefix != "last":
             query = query.where(schema.runs.c.run.startswith(prefix, autoescape=True))
         with self._transaction() as connection:
@@ -174,7 +183,7 @@ class Store:
     def runs(self) -> list[RunRecord]:
         """All runs, newest first."""
         with self._transaction() as connection:
-            query = sql.select(schema.runs).order_by(schema.runs.c.created.desc())
+            query = self._select(schema.runs).order_by(schema.runs.c.created.desc())
             return [_record(row) for row in connection.execute(query)]
 
     def done(self, run: str, task: str) -> set[str]:
@@ -287,7 +296,7 @@ def _engine(path: Path, write: bool) -> sql.Engine:
     location = f"{path.resolve().as_uri()}?mode={'rwc' if write else 'ro'}"
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(location, uri=True, timeout=30, check_same_thread=False)
+        connection = sqlite3.connect(location, uri=True, timeout=30, check_same_thread=False, isolation_level=None)
         try:
             if write:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -297,9 +306,14 @@ def _engine(path: Path, write: bool) -> sql.Engine:
             raise
         return connection
 
-    return sql.create_engine("sqlite://", creator=connect, poolclass=sql.StaticPool)
+    engine = sql.create_engine("sqlite://", creator=connect, poolclass=sql.StaticPool)
+    # Left to itself, the driver begins no transaction before the first row is written: a migration would not be one.
+    sql.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
 
 
 def _record(row: Any) -> RunRecord:
     card = card_from_proto(pb.Card.FromString(row.card))
-    return RunRecord(row.run, row.suite, card, row.target, row.seed, row.settings, row.created, row.sota)
+    return RunRecord(
+        row.run, row.suite, card, row.target, row.seed, row.settings, row.created, row.sota, row.nonce, row.identity
+    )

@@ -1,0 +1,133 @@
+"""Stores that older versions wrote, built from the statements those versions used."""
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from echelon.adapters import Answer, Call, CallSupport, Card, Kind, Text, Usage
+from echelon.scorer.errors import StoreError
+from echelon.scorer.outcomes import SampleOutcome, State
+from echelon.scorer.store import Attempt, Rows, RunRecord, Store
+from echelon.scorer.usage import Spent, TotalUsage
+from echelon.wire.calls import outcome_to_proto
+from echelon.wire.cards import card_to_proto
+
+VERSION_2 = """
+CREATE TABLE runs (run VARCHAR NOT NULL, suite JSON NOT NULL, card BLOB NOT NULL, target VARCHAR NOT NULL,
+  seed INTEGER NOT NULL, settings JSON NOT NULL, sota JSON, created VARCHAR NOT NULL, PRIMARY KEY (run));
+CREATE TABLE outcomes (run VARCHAR NOT NULL, task VARCHAR NOT NULL, sample VARCHAR NOT NULL, repeat INTEGER NOT NULL,
+  state VARCHAR NOT NULL, reason VARCHAR NOT NULL, detail VARCHAR NOT NULL, answer BLOB, blob VARCHAR NOT NULL,
+  milliseconds FLOAT NOT NULL, checksum BLOB NOT NULL, PRIMARY KEY (run, task, sample, repeat)) WITHOUT ROWID;
+CREATE TABLE attempts (number INTEGER NOT NULL, run VARCHAR NOT NULL, task VARCHAR NOT NULL, sample VARCHAR NOT NULL,
+  reason VARCHAR NOT NULL, detail VARCHAR NOT NULL, at VARCHAR NOT NULL, PRIMARY KEY (number));
+CREATE INDEX ix_attempts_run ON attempts (run);
+PRAGMA application_id = 1164142693;
+PRAGMA user_version = 2;
+"""
+VERSION_3 = """
+CREATE TABLE usage (number INTEGER NOT NULL, run VARCHAR NOT NULL, task VARCHAR NOT NULL, sample VARCHAR NOT NULL,
+  input_token_count INTEGER NOT NULL, output_token_count INTEGER NOT NULL, cost_nano_usd INTEGER NOT NULL,
+  queue_us INTEGER NOT NULL, compute_us INTEGER NOT NULL, PRIMARY KEY (number));
+CREATE INDEX ix_usage_run ON usage (run);
+PRAGMA user_version = 3;
+"""
+CARD = Card("1", (CallSupport(Call.LANGUAGE, (Kind.TEXT,), (Kind.TEXT,)),), name="parrot")
+SUITE = {"folder": "/suites/mine", "tasks": ["t"], "name": "mine", "digest": "d" * 64}
+RUN = "ab" * 32
+RECORD = RunRecord(RUN, SUITE, CARD, "here:1/parrot", 0, {"temperature": "0"}, "2026-01-01T00:00:00")
+OUTCOME = SampleOutcome("t", "a", State.ANSWERED, (Text("yes"),))
+ATTEMPT = Attempt("t", "b", "UNREACHABLE", "gone", "now")
+
+
+@pytest.fixture(params=[2, 3])
+def version(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, version: int) -> Path:
+    """A store as `version` left it: a run, an outcome, a failed attempt and, from version 3 on, a usage."""
+    database = sqlite3.connect(tmp_path / "journal.sqlite")
+    database.executescript(VERSION_2 + (VERSION_3 if version == 3 else ""))
+    card = card_to_proto(CARD).SerializeToString(deterministic=True)
+    suite, settings = json.dumps(SUITE), json.dumps(dict(RECORD.settings))
+    database.execute(
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, 'null', ?)",
+        (RUN, suite, card, RECORD.target, 0, settings, RECORD.created),
+    )
+    answer = outcome_to_proto(Answer((Text("yes"),))).SerializeToString(deterministic=True)
+    checksum = hashlib.blake2b(
+        b"\0".join([RUN.encode(), b"t", b"a", b"answered", b"", b"", b"", answer]), digest_size=16
+    )
+    database.execute(
+        "INSERT INTO outcomes VALUES (?, 't', 'a', 0, 'answered', '', '', ?, '', 1.5, ?)",
+        (RUN, answer, checksum.digest()),
+    )
+    database.execute("INSERT INTO attempts VALUES (1, ?, 't', 'b', 'UNREACHABLE', 'gone', 'now')", (RUN,))
+    if version == 3:
+        database.execute("INSERT INTO usage VALUES (1, ?, 't', 'a', 7, 3, 0, 0, 0)", (RUN,))
+    database.commit()
+    database.close()
+    return tmp_path
+
+
+def read(store: Store, *samples: str) -> list[SampleOutcome | None]:
+    return list(store.outcomes(RUN, "t", samples))
+
+
+def test_an_older_store_is_read_as_it_is(folder: Path, version: int) -> None:
+    before = (folder / "journal.sqlite").read_bytes()
+    with Store(folder) as store:
+        assert store.run("last") == RECORD
+        assert store.runs() == [RECORD]
+        assert read(store, "a", "b") == [OUTCOME, None]
+        assert store.attempts(RUN) == [ATTEMPT]
+        assert store.usage(RUN) == ({} if version == 2 else {"t": TotalUsage(1, 1, Usage(7, 3))})
+    assert (folder / "journal.sqlite").read_bytes() == before
+
+
+def test_an_older_store_is_migrated_when_it_is_written_to(folder: Path, version: int) -> None:
+    later = replace(RECORD, run="cd" * 32, created="2027", nonce="n", identity={"adapter": "parrot"})
+    with Store(folder, write=True) as store:
+        assert store.run("last") == RECORD
+        store.create(later)
+        store.commit(RUN, Rows([(replace(OUTCOME, sample="b"), 1.0)], spent=[Spent("t", "b", Usage(1, 1))]))
+    with Store(folder) as store:
+        assert store.runs() == [later, RECORD]
+        assert read(store, "a", "b") == [OUTCOME, replace(OUTCOME, sample="b")]
+        assert store.attempts(RUN) == [ATTEMPT]
+        calls = 1 if version == 2 else 2
+        assert store.usage(RUN)["t"].calls == calls
+
+
+def test_a_migration_that_fails_leaves_the_older_store_as_it_was(folder: Path) -> None:
+    file = folder / "journal.sqlite"
+    with sqlite3.connect(file) as database:
+        database.execute("ALTER TABLE runs ADD COLUMN identity JSON")
+    database.close()
+    before = tables(file)
+    with pytest.raises(StoreError, match="duplicate column name: identity"):
+        Store(folder, write=True)
+    assert tables(file) == before
+
+
+def tables(file: Path) -> list[object]:
+    database = sqlite3.connect(file)
+    found = database.execute("SELECT sql FROM sqlite_master").fetchall()
+    found += database.execute("PRAGMA user_version").fetchall()
+    database.close()
+    return found
+
+
+def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "journal.sqlite") as database:
+        database.execute("PRAGMA application_id = 1164142693")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    for write in (True, False):
+        with pytest.raises(StoreError, match="has version 1 and this Echelon uses version 4"):
+            Store(tmp_path, write=write)
