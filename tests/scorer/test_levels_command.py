@@ -264,6 +264,22 @@ def test_models_of_several_files_make_one_leaderboard_beside_the_published_one(t
     assert sum(seat["published"] for seat in published) == 88 + 81 + 3
 
 
+def test_the_published_board_says_which_rule_its_numbers_follow_and_which_the_level_does(tmp_path: Path) -> None:
+    row = (AUDIO, "AudioEdit", "CLAP", 99)
+    path = table(tmp_path / "mine.csv", ("Sheet", "Task", "Metric", "one-skill"), row)
+    done = run(path, "--edition", "2025")
+    assert "Level 1 on General-Bench" in done.output
+    beside = done.output.partition("Beside the 81 published models with a score at level 3")[2].splitlines()
+    assert "ranked by S3: a score above 0, as in the paper; the level is that of edition 2025" in beside[1]
+    mine = next(line for line in beside if "one-skill" in line)
+    assert mine.split()[-2:] == ["level", "1"]
+    assert all(line.endswith("not known") for line in beside[3:6] if line and "one-skill" not in line)
+    published = json.loads(run(path, "--json").output)["published"]
+    assert {seat["reached"] for seat in published if seat["published"]} == {None}
+    assert {seat["reached"] for seat in published if not seat["published"]} == {1}
+    assert {seat["rule"] for seat in published} == {"a score above 0, as in the paper"}
+
+
 @pytest.mark.parametrize("composition", ["dispatcher", "agent"])
 def test_a_dispatcher_stays_at_level_2(composition: str) -> None:
     found = results(FACTS / "2025.csv", "--composition", composition)

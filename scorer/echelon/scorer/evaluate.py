@@ -14,6 +14,7 @@ from echelon.scorer.instruments import Instruments
 from echelon.scorer.levels import EDITIONS, gate_won, level, sigma
 from echelon.scorer.metrics.metric import Metric, Stats
 from echelon.scorer.metrics.registry import metric
+from echelon.scorer.outcomes import State
 from echelon.scorer.results import RunResult, Sota, TaskResult
 from echelon.scorer.suites.suite import Suite, Task
 from echelon.scorer.tallies import Journal, Outcomes, Tally
@@ -98,7 +99,7 @@ def _task_result(
         return _not_computed(evaluation, journal, task, sota, str(error)), None
     # Only a whole sample set has a score; a missing sample is not a wrong one.
     score = measure.finish(tally.rows) if tally.rows and len(tally.rows) == tally.samples else None
-    up = measure.higher_is_better
+    up, answered = measure.higher_is_better, bool(tally.counts[State.ANSWERED])
     result = TaskResult(
         task=task,
         metric_id=metric_id,
@@ -108,14 +109,15 @@ def _task_result(
         counts=dict(sorted(tally.counts.items())),
         score=score,
         sota=sota,
-        sigmas=_sigmas(task, score),
+        sigmas=_sigmas(task, score) if answered else dict.fromkeys(EDITIONS if score is not None else (), 0.0),
         sota_sigmas=_sigmas(task, sota.score if sota else None),
-        above_chance=score is not None and _clearly_above(task.chance, score, measure, tally.rows),
-        won=score is not None and sota is not None and gate_won(score, sota.score, up),
+        above_chance=answered and score is not None and _clearly_above(task.chance, score, measure, tally.rows),
+        won=answered and score is not None and sota is not None and gate_won(score, sota.score, up),
         viewed=tuple(tally.viewed),
         all_or_nothing=measure.all_or_nothing,
     )
-    return result, None if score is None else _test(measure, task, tally, sota)
+    # Of a task without a single answer there is nothing to test.
+    return result, None if score is None or not answered else _test(measure, task, tally, sota)
 
 
 def _tally(

@@ -32,7 +32,7 @@ __all__ = [
 
 
 def level(edition: Edition, tasks: Sequence[TaskResult], composition: Composition, scope: str) -> LevelResult:
-    """The level that the tasks amount to; a task that is incomplete or unsupported counts 0."""
+    """The level that the tasks amount to; a task that is incomplete, unsupported or never answered counts 0."""
     scores = synergy(edition, [graded(edition, task) for task in tasks])
     able = (graded(edition, task) for task in tasks if _counts(task) and task.above_chance)
     reached = highest_level(able, *scores[1:4])
@@ -59,7 +59,7 @@ def graded(edition: Edition, task: TaskResult) -> Graded:
 
 
 def _counts(task: TaskResult) -> bool:
-    return task.supported and task.complete and task.score is not None
+    return task.supported and task.complete and task.score is not None and not task.nothing_answered
 
 
 def _notes(edition: str, tasks: Sequence[TaskResult], reached: int, composition: Composition) -> Iterator[str]:
@@ -69,6 +69,9 @@ def _notes(edition: str, tasks: Sequence[TaskResult], reached: int, composition:
     incomplete = [task.task.id for task in tasks if not task.complete]
     if incomplete:
         yield f"{_tasks(len(incomplete))} incomplete and 0 until the run is resumed: {', '.join(incomplete)}"
+    unanswered = [task.task.id for task in tasks if task.supported and task.complete and task.nothing_answered]
+    if unanswered:
+        yield f"{_tasks(len(unanswered))} without a single answer and counted as missing: {', '.join(unanswered)}"
     without_sota = [task.task.id for task in tasks if task.sota is None]
     if tasks and len(without_sota) == len(tasks):
         yield "no task has a sota, so none can be won"

@@ -51,7 +51,8 @@ class TaskResult:
     """One task's result; `score` is None while the task is incomplete, or where it is unsupported or not computed.
 
     `counts` has every state that occurred; they add up to `sample_count` minus what was not asked yet. `sigmas` and
-    `sota_sigmas` are the score and sota mapped to 0-100, by edition. `won` is the point gate: at least sota.
+    `sota_sigmas` are the score and sota mapped to 0-100, by edition; where nothing was answered the score's are 0.
+    `won` is the point gate: at least sota.
     """
 
     task: Task
@@ -83,6 +84,14 @@ class TaskResult:
         if sota is None or sota.n is not None or sota.run or not self.all_or_nothing:
             return None
         return Proportion(self.sample_count, sota.score + self.task.margin)
+
+    @property
+    def nothing_answered(self) -> bool:
+        """Whether samples came to an end and none of them in an answer that could be read.
+
+        Such a task counts as a missing one, whatever its metric's worst value maps to: failing never pays.
+        """
+        return self._ended > 0 and not self.counts.get(State.ANSWERED, 0)
 
     @property
     def supported(self) -> bool:

@@ -13,15 +13,25 @@ PUBLISHED_EDITION = "2025"
 LEVELS = (2, 3, 4)
 
 
+SEAT_RULE = "a score above 0, as in the paper"
+"""What puts a model on the board of a level. A level takes more: two skills at least, docs/editions.md."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A model's place at one level; `rank` counts the published models only, and is that of the next one below."""
+    """A model's place at one level; `rank` counts the published models only, and is that of the next one below.
+
+    Seats follow `rule` for published and for submitted models alike. `reached` is the level that a submitted model
+    reaches by the edition's own rule, None for a published one, whose skills are not published.
+    """
 
     level: int
     rank: int
     model: str
     score: float
     published: bool
+    rule: str = SEAT_RULE
+    reached: int | None = None
 
 
 def ordered(standings: Iterable[Standing]) -> list[Standing]:
@@ -47,5 +57,5 @@ def among_published(standings: Sequence[Standing]) -> list[Seat]:
             score = each.overall[f"S{level}"]
             if score:
                 rank = 1 + sum(other > score for other in scores)
-                seats.append(Seat(level, rank, each.model, score, published=False))
+                seats.append(Seat(level, rank, each.model, score, published=False, reached=each.level))
     return sorted(seats, key=lambda seat: (seat.level, -seat.score, seat.published))

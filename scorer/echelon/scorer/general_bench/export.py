@@ -197,8 +197,8 @@ def _boxes(part: Boxes) -> dict[str, Any]:
 def write_workbook(path: Path, result: RunResult) -> None:
     """Write the official workbook with a column of this result's scores, in the units of the published sotas.
 
-    A task that is missing, incomplete or not computed stays blank; an unsupported one is 0, or infinite where lower is
-    better, as the official form wants it.
+    A task that is missing, incomplete or not computed stays blank; one that is unsupported, or of which nothing was
+    answered, is 0, or infinite where lower is better, as the official form wants it.
     """
     import xlsxwriter
     from xlsxwriter.exceptions import XlsxWriterException
@@ -230,7 +230,7 @@ def _cell(entry: Entry, task: TaskResult | None) -> float | str | None:
     told = measure(entry.metric)
     if task is None or not task.sample_count or task.not_computed:
         return None
-    if not task.supported:
+    if not task.supported or (task.complete and task.nothing_answered):
         return 0.0 if told.higher_is_better else _UNSUPPORTED_ERROR
     if task.score is None:
         return None

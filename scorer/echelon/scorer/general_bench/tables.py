@@ -8,7 +8,7 @@ from itertools import zip_longest
 from textwrap import fill
 from typing import Any
 
-from echelon.scorer.general_bench.boards import PUBLISHED_EDITION, Seat, among_published, ordered
+from echelon.scorer.general_bench.boards import PUBLISHED_EDITION, SEAT_RULE, Seat, among_published, ordered
 from echelon.scorer.general_bench.findings import Finding, Rule
 from echelon.scorer.general_bench.ranking import Ranked
 from echelon.scorer.general_bench.standings import Levels, Standing
@@ -126,13 +126,21 @@ def _published(seats: Sequence[Seat]) -> Iterator[str]:
         if not near:
             continue
         rows = [
-            (f"{seat.rank}" if seat.published else "→", printable(seat.model), f"{seat.score:.2f}")
+            (f"{seat.rank}" if seat.published else "→", printable(seat.model), f"{seat.score:.2f}", _reached(seat))
             for at, seat in enumerate(board)
             if at in near
         ]
         count = sum(seat.published for seat in board)
         head = f"Beside the {count} published models with a score at level {level} (arXiv 2505.04620)"
-        yield "\n".join([head, *_aligned([("rank", "model", f"S{level}"), *rows])])
+        rules = f"ranked by S{level}: {SEAT_RULE}; the level is that of edition {PUBLISHED_EDITION}, which wants more"
+        yield "\n".join([head, rules, *_aligned([("rank", "model", f"S{level}", "level"), *rows])])
+
+
+def _reached(seat: Seat) -> str:
+    """The level that a submitted model reaches by the edition's rule; of published models it is not known."""
+    if seat.reached is None:
+        return "not known"
+    return f"level {seat.reached}" if seat.reached else "no level"
 
 
 def _all_findings(ranked: Iterable[Ranked]) -> Iterator[Finding]:

@@ -124,6 +124,8 @@ def mark(task: TaskResult) -> Mark:
         return Mark("not computed", task.not_computed)
     if task.score is None:
         return Mark("incomplete", "some samples have no answer yet; the task is out of every level until resumed", "…")
+    if task.nothing_answered:
+        return Mark("unanswered", "not one sample has an answer that can be read; the task counts as missing")
     if task.verdict is None or task.verdict.sota is None:
         return Mark("no sota", "nothing to compare with, so it cannot be won")
     return _STATES[task.verdict.sota.state](task.verdict.sota, task.verdict.obstacle)
