@@ -451,3 +451,73 @@ def test_references_that_are_no_answers_are_no_fault_of_a_suite() -> None:
     assert given("clip_score").takes(Kind.IMAGE)
     assert given("clip_score").takes(Kind.TENSOR)
     assert not given("clip_score").takes(Kind.TEXT)
+
+
+def test_a_reference_run_is_measured_with_the_instruments_that_are_given_later(
+    tmp_path: Path, processes: Any, instruments_file: Path
+) -> None:
+    suite, store = make_suite(tmp_path / "suite"), tmp_path / "runs"
+    _, address = processes("--model", "null=null", "--model", "chance=chance")
+
+    def shown(*arguments: str | Path) -> dict[str, Any]:
+        return json.loads(echelon(*arguments, "--store", store, "--json"))  # type: ignore[no-any-return]  # of JSON
+
+    reference = shown("run", suite, "--model", f"{address}/chance", "--quiet")["run"]
+    run = shown("run", suite, "--model", f"{address}/null", "--quiet", "--sota", reference)
+    assert run["tasks"][0]["sota"] is None
+    assert shown("report")["tasks"][0]["sota"] is None
+
+    later = shown("report", "--instruments", instruments_file)["tasks"]
+    theirs = shown("report", reference, "--instruments", instruments_file)["tasks"]
+    assert later[0]["sota"]["score"] == theirs[0]["score"]
+    assert reference[:12] in later[0]["sota"]["source"]
+    assert later[0]["verdict"]["sota"] is not None
+    assert [task["sota"] for task in later[1:]] == [task["sota"] for task in run["tasks"][1:]]
+
+    # The stored sota is of one embedder; with another one given, the reference run is measured with that.
+    shown("run", suite, "--model", f"{address}/null", "--quiet", "--sota", reference, "--instruments", instruments_file)
+    renamed = {"plugin": "onnx", "settings": {"folder": str(tmp_path / "toy-clip"), "name": "other"}}
+    other = tmp_path / "other.yaml"
+    other.write_text(json.dumps({"embedders": {"clip": renamed}}))
+    again = shown("report", "--instruments", other)["tasks"][0]
+    assert "clip=other:" in again["metric"]
+    assert again["sota"]["score"] == theirs[0]["score"]
+
+
+WAITING = """
+name: waiting
+version: "1"
+tasks:
+  - {id: draw, title: Draw, modality: image, paradigm: generation, skill: drawing, instruction: "Draw {what}",
+     output: image, extractor: image, metric: fid, worst: 200, chance: 200, samples: samples.jsonl}
+  - {id: sing, title: Sing, modality: audio, paradigm: generation, skill: singing, instruction: "Sing {what}",
+     output: audio, extractor: audio, metric: fad, worst: 200, chance: 200, samples: samples.jsonl}
+  - {id: say, title: Say, modality: audio, paradigm: generation, skill: speech, instruction: "Say {what}",
+     output: audio, extractor: audio, metric: wer_speech, chance: 1.0, samples: samples.jsonl}
+"""
+
+
+def test_a_metric_that_waits_for_its_instrument_keeps_its_direction_and_chance_its_end(
+    tmp_path: Path, processes: Any
+) -> None:
+    suite, store = make_suite(tmp_path / "suite"), tmp_path / "runs"
+    (suite / "suite.yaml").write_text(WAITING)
+    (suite / "draw.jsonl").rename(suite / "samples.jsonl")
+    (suite / "words.jsonl").unlink()
+    _, address = processes("--model", "null=null")
+    text = echelon("run", suite, "--model", f"{address}/null", "--store", store, "--quiet")
+    for name in ("fid", "fad", "wer_speech"):
+        assert f"{name} ↓" in text
+        assert f"{name} ↑" not in text
+    tasks = json.loads(echelon("report", "--store", store, "--json"))["tasks"]
+    assert [(task["higher_is_better"], task["unit"]) for task in tasks] == [
+        (False, ""),
+        (False, ""),
+        (False, "fraction"),
+    ]
+    assert all(task["not_computed"] for task in tasks)
+    page = Path(echelon("report", "--store", store).strip()).read_text()
+    # Left is worse: the mark of chance stands in the left half of each bullet.
+    places = [float(x) for x in re.findall(r'class="bullet not-computed".*?class="chance" x1="([^"]+)"', page)]
+    assert len(places) == len(tasks)
+    assert max(places) < 20

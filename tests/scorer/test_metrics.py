@@ -1,6 +1,7 @@
 """What holds for every metric, and how metrics are found."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
@@ -34,7 +35,7 @@ from echelon.adapters import (
 from echelon.adapters.errors import AdapterLoadError
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
 from echelon.scorer.metrics.metric import Metric, RatioMetric
-from echelon.scorer.metrics.registry import metric, names
+from echelon.scorer.metrics.registry import metric, metric_type, names
 from echelon.scorer.metrics.shards import Shard
 
 LABELS = ("a", "b", "c")
@@ -459,6 +460,14 @@ def test_an_unbounded_metric_needs_a_declared_worst(name: str, worst: float | No
 def test_miou_needs_labels() -> None:
     with pytest.raises(InvalidSuiteError, match="needs the task's labels"):
         metric("miou")
+
+
+def test_direction_unit_and_range_are_known_by_name_alone() -> None:
+    fid, speech = metric_type("fid"), metric_type("wer_speech")
+    assert (fid.higher_is_better, fid.unit, fid.range) == (False, "", (0.0, math.inf))
+    assert (speech.higher_is_better, speech.unit, speech.range) == (False, "fraction", (0.0, 1.0))
+    with pytest.raises(UnknownNameError, match="did you mean 'fid'"):
+        metric_type("fidd")
 
 
 def test_an_unknown_metric_is_refused_with_a_near_miss() -> None:

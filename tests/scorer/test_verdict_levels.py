@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from echelon.adapters import Call, CallSupport, Card, Composition, Kind, ScoredLabel
 from echelon.adapters.content import Choice
 from echelon.scorer.outcomes import SampleOutcome, State
-from echelon.scorer.results import RunResult, Sota
+from echelon.scorer.results import RunResult, Sota, TaskSota
 from echelon.scorer.sota import from_run, to_plain
 from echelon.scorer.store import Rows, RunRecord, Store
 from echelon.scorer.stored import result_of
@@ -63,7 +63,12 @@ def outcome(task: str, n: int, right: bool) -> SampleOutcome:
 
 
 def store_run(
-    store: Store, suite: FolderSuite, run: str, right: Right, sota: dict[str, Sota] | None = None, card: Card = CARD
+    store: Store,
+    suite: FolderSuite,
+    run: str,
+    right: Right,
+    sota: Mapping[str, TaskSota] | None = None,
+    card: Card = CARD,
 ) -> RunResult:
     """A stored run of which so many samples are right, and its result."""
     about = {"folder": str(suite.path), "tasks": list(TASKS), "name": "five", "digest": suite.info.digest}

@@ -18,7 +18,7 @@ from echelon.scorer.errors import UnknownNameError
 from echelon.scorer.failures import rule
 from echelon.scorer.identity import card_digest, run_id, sample_set
 from echelon.scorer.journal import Journal
-from echelon.scorer.results import Sota
+from echelon.scorer.results import TaskSota
 from echelon.scorer.runner import Runner, Watcher
 from echelon.scorer.sota import to_plain
 from echelon.scorer.store import RunRecord, Store
@@ -41,7 +41,7 @@ class Assignment:
     seed: int = 0
     new: bool = False
     """Begin another run although one of this identity may exist."""
-    sota: Mapping[str, Sota] | None = None
+    sota: Mapping[str, TaskSota] | None = None
     pace: Pace = field(default_factory=Pace)
 
     def tasks(self) -> tuple[Task, ...]:

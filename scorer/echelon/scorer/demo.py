@@ -16,7 +16,7 @@ from echelon.clients import Target
 from echelon.scorer.asking import Pace
 from echelon.scorer.assessment import Assignment, carry_out
 from echelon.scorer.progress import Silence
-from echelon.scorer.results import RunResult, Sota
+from echelon.scorer.results import RunResult, TaskSota
 from echelon.scorer.sota import from_run
 from echelon.scorer.store import Store
 from echelon.scorer.stored import result_of
@@ -104,7 +104,7 @@ class Demo:
         write_answers(self.suite, answers)
         models = exhibits(answers)
         with _serving(models, folder) as address:
-            sota: dict[str, Sota] | None = None
+            sota: dict[str, TaskSota] | None = None
             for exhibit in models:
                 result = await self._assess(address, exhibit, sota)
                 if exhibit.name == REFERENCE:
@@ -114,7 +114,7 @@ class Demo:
                 self.announce(self.shown[-1])
         return self.shown
 
-    async def _assess(self, address: str, exhibit: Exhibit, sota: dict[str, Sota] | None) -> RunResult:
+    async def _assess(self, address: str, exhibit: Exhibit, sota: dict[str, TaskSota] | None) -> RunResult:
         target = Target(address, exhibit.name)
         assignment = Assignment(self.suite, target, sota=sota, pace=Pace(patience_s=30))
         record, reason = await carry_out(assignment, self.store, Silence())

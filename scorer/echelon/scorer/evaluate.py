@@ -13,9 +13,9 @@ from echelon.scorer.extract import extractor
 from echelon.scorer.instruments import Instruments
 from echelon.scorer.levels import EDITIONS, gate_won, level, sigma
 from echelon.scorer.metrics.metric import Metric, Stats
-from echelon.scorer.metrics.registry import metric
+from echelon.scorer.metrics.registry import metric, metric_type
 from echelon.scorer.outcomes import State
-from echelon.scorer.results import RunResult, Sota, TaskResult
+from echelon.scorer.results import PendingSota, RunResult, Sota, TaskResult, TaskSota
 from echelon.scorer.suites.suite import Suite, Task
 from echelon.scorer.tallies import Journal, Outcomes, Tally
 from echelon.scorer.verdict.family import ALPHA, decide
@@ -49,7 +49,9 @@ class Evaluation:
     """How often the verdict may be wrong."""
 
 
-def evaluate(evaluation: Evaluation, journal: Journal, sota: Mapping[str, Sota], *, viewed: int = VIEWED) -> RunResult:
+def evaluate(
+    evaluation: Evaluation, journal: Journal, sota: Mapping[str, TaskSota], *, viewed: int = VIEWED
+) -> RunResult:
     """The result of a run as far as it has come."""
     found = [_task_result(evaluation, journal, task, sota.get(task.id), viewed) for task in evaluation.tasks]
     tasks = _judged(found, evaluation.alpha)
@@ -86,19 +88,20 @@ def _scope(evaluation: Evaluation) -> str:
 
 
 def _task_result(
-    evaluation: Evaluation, journal: Journal, task: Task, sota: Sota | None, viewed: int
+    evaluation: Evaluation, journal: Journal, task: Task, sota: TaskSota | None, viewed: int
 ) -> tuple[TaskResult, TaskTest | None]:
     if task.not_computed:
         return _not_computed(evaluation, journal, task, sota, task.not_computed), None
+    reference = sota.run if sota else ""
     try:
         measure = metric(task.metric, task.worst, task.labels, instruments=evaluation.instruments)
         metric_id = f"{measure.id}|{extractor(task.extractor).id}"
-        _check_comparable(task, metric_id, sota)
-        tally = _tally(evaluation, journal, task, measure, viewed=viewed, reference=sota.run if sota else "")
+        tally = _tally(evaluation, journal, task, measure, viewed=viewed, reference=reference)
     except (NotComputedError, MissingExtraError) as error:
         return _not_computed(evaluation, journal, task, sota, str(error)), None
     # Only a whole sample set has a score; a missing sample is not a wrong one.
     score = measure.finish(tally.rows) if tally.rows and len(tally.rows) == tally.samples else None
+    opponent = _measured_sota(task, measure, metric_id, tally, sota)
     up, answered = measure.higher_is_better, bool(tally.counts[State.ANSWERED])
     result = TaskResult(
         task=task,
@@ -108,16 +111,16 @@ def _task_result(
         sample_count=tally.samples,
         counts=dict(sorted(tally.counts.items())),
         score=score,
-        sota=sota,
+        sota=opponent,
         sigmas=_sigmas(task, score) if answered else dict.fromkeys(EDITIONS if score is not None else (), 0.0),
-        sota_sigmas=_sigmas(task, sota.score if sota else None),
+        sota_sigmas=_sigmas(task, opponent.score if opponent else None),
         above_chance=answered and score is not None and _clearly_above(task.chance, score, measure, tally.rows),
-        won=answered and score is not None and sota is not None and gate_won(score, sota.score, up),
+        won=answered and score is not None and opponent is not None and gate_won(score, opponent.score, up),
         viewed=tuple(tally.viewed),
         all_or_nothing=measure.all_or_nothing,
     )
     # Of a task without a single answer there is nothing to test.
-    return result, None if score is None or not answered else _test(measure, task, tally, sota)
+    return result, None if score is None or not answered else _test(measure, task, tally, opponent)
 
 
 def _tally(
@@ -132,7 +135,7 @@ def _tally(
     """What the task's samples add up to; without a metric, only how they ended."""
     outcomes = Outcomes(journal, evaluation.run, evaluation.suite)
     if task.id in evaluation.unsupported:
-        return outcomes.unsupported(task)
+        return outcomes.unsupported(task, measure, reference)
     if measure is None:
         return outcomes.counted(task)
     return outcomes.measured(task, measure, viewed=viewed, reference=reference)
@@ -146,18 +149,21 @@ def _test(measure: Metric, task: Task, tally: Tally, sota: Sota | None) -> TaskT
     return examine(Measured(measure, tally.rows, tally.clusters, tally.worst), task.chance, opponent)
 
 
-def _not_computed(evaluation: Evaluation, journal: Journal, task: Task, sota: Sota | None, reason: str) -> TaskResult:
-    """What is known of a task without its metric: how its samples ended."""
+def _not_computed(
+    evaluation: Evaluation, journal: Journal, task: Task, sota: TaskSota | None, reason: str
+) -> TaskResult:
+    """What is known of a task without its score: the metric's direction and unit, and how the samples ended."""
     tally = _tally(evaluation, journal, task, None)
+    known = _known_type(task.metric)
     return TaskResult(
         task=task,
         metric_id="",
-        higher_is_better=True,
-        unit="",
+        higher_is_better=known.higher_is_better if known else None,
+        unit=known.unit if known else "",
         sample_count=tally.samples,
         counts=dict(sorted(tally.counts.items())),
         score=None,
-        sota=sota,
+        sota=None if isinstance(sota, PendingSota) else sota,
         sigmas={},
         sota_sigmas={},
         above_chance=False,
@@ -166,12 +172,32 @@ def _not_computed(evaluation: Evaluation, journal: Journal, task: Task, sota: So
     )
 
 
-def _check_comparable(task: Task, metric_id: str, sota: Sota | None) -> None:
-    if sota is not None and sota.metric_id and sota.metric_id != metric_id:
+def _known_type(name: str) -> type[Metric] | None:
+    """Return the metric's class, None for a plug-in whose module needs a package that is not installed."""
+    try:
+        return metric_type(name)
+    except MissingExtraError:
+        return None
+
+
+def _measured_sota(task: Task, measure: Metric, metric_id: str, tally: Tally, sota: TaskSota | None) -> Sota | None:
+    """Return the sota in this metric: a reference run that has all outcomes is measured here, as the run itself is.
+
+    So it never was measured with other instruments or another version of the metric. Only where its outcomes are not
+    at hand does the stored score count; ConfigurationError if that is of another metric.
+    """
+    if sota is None:
+        return None
+    if sota.run and tally.reference and len(tally.reference) == tally.samples:
+        return Sota(measure.finish(tally.reference), sota.source, tally.samples, metric_id, sota.run)
+    if isinstance(sota, PendingSota):
+        return None
+    if sota.metric_id and sota.metric_id != metric_id:
         raise ConfigurationError(
             f"task {task.id}: the sota from {sota.source} was measured with {sota.metric_id}, this Echelon measures "
-            f"with {metric_id}; name the reference run again with --sota, and it is measured anew"
+            f"with {metric_id}, and the outcomes of the reference run are not in this store; name another with --sota"
         )
+    return sota
 
 
 def _sigmas(task: Task, score: float | None) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from echelon.adapters import Card, Part
 from echelon.scorer.outcomes import State
@@ -28,6 +29,22 @@ class Sota:
     metric_id: str = ""
     run: str = ""
     """The id of the reference run, empty for a figure from elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSota:
+    """A reference run's finished task whose metric could not be computed when the run was named as a reference.
+
+    Its score is measured from the stored outcomes as soon as the metric's instruments are given.
+    """
+
+    source: str
+    n: int
+    run: str
+    """The id of the reference run."""
+
+
+TaskSota: TypeAlias = Sota | PendingSota
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +74,8 @@ class TaskResult:
 
     task: Task
     metric_id: str
-    higher_is_better: bool
+    higher_is_better: bool | None
+    """None where nothing is known of the metric because its module cannot be imported here."""
     unit: str
     sample_count: int
     counts: Mapping[State, int]

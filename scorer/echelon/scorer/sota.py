@@ -11,7 +11,7 @@ from typing import Any
 from echelon.adapters.errors import SettingsError
 from echelon.adapters.settings import load
 from echelon.scorer.errors import InvalidSuiteError
-from echelon.scorer.results import RunResult, Sota
+from echelon.scorer.results import PendingSota, RunResult, Sota, TaskResult, TaskSota
 from echelon.scorer.suites.suite import Suite
 
 
@@ -31,14 +31,20 @@ class SotaFile:
     tasks: dict[str, Published]
 
 
-def from_run(reference: RunResult) -> dict[str, Sota]:
-    """The sota that a complete run gives, task by task; a task it did not finish gives none."""
-    source = f"run {reference.run_id[:12]} of {reference.card.name}"
+def from_run(reference: RunResult) -> dict[str, TaskSota]:
+    """Return the sota that a run gives for each task it finished; pending where its metric is not computed."""
     return {
-        result.task.id: Sota(result.score, source, result.sample_count, result.metric_id, reference.run_id)
+        result.task.id: sota
         for result in reference.tasks
-        if result.score is not None and result.complete and result.supported
+        if result.complete and result.supported and (sota := _of_task(reference, result))
     }
+
+
+def _of_task(reference: RunResult, result: TaskResult) -> TaskSota | None:
+    source, n, run = f"run {reference.run_id[:12]} of {reference.card.name}", result.sample_count, reference.run_id
+    if result.score is not None:
+        return Sota(result.score, source, n, result.metric_id, run)
+    return PendingSota(source, n, run) if result.not_computed else None
 
 
 def check_comparable(reference: RunResult, suite: Suite) -> None:
@@ -66,11 +72,11 @@ def from_file(path: Path, suite: Suite) -> dict[str, Sota]:
     return {task: Sota(figure.score, figure.source, figure.n) for task, figure in file.tasks.items()}
 
 
-def to_plain(sota: Mapping[str, Sota]) -> dict[str, Any]:
+def to_plain(sota: Mapping[str, TaskSota]) -> dict[str, Any]:
     """Sota as it is stored beside a run."""
     return {task: asdict(each) for task, each in sota.items()}
 
 
-def from_plain(values: Mapping[str, Any] | None) -> dict[str, Sota]:
+def from_plain(values: Mapping[str, Any] | None) -> dict[str, TaskSota]:
     """The inverse of `to_plain`."""
-    return {task: Sota(**each) for task, each in (values or {}).items()}
+    return {task: Sota(**each) if "score" in each else PendingSota(**each) for task, each in (values or {}).items()}

@@ -10,7 +10,7 @@ from echelon.adapters import Card
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.evaluate import VIEWED, Evaluation, evaluate
 from echelon.scorer.instruments import Instruments
-from echelon.scorer.results import RunResult, Sota
+from echelon.scorer.results import RunResult, TaskSota
 from echelon.scorer.sota import from_plain
 from echelon.scorer.store import RunRecord, Store
 from echelon.scorer.suites.formats import open_folder
@@ -22,7 +22,7 @@ def stored_result(
     store: Store,
     record: RunRecord,
     *,
-    sota: Mapping[str, Sota] | None = None,
+    sota: Mapping[str, TaskSota] | None = None,
     viewed: int = VIEWED,
     instruments: Instruments | None = None,
     alpha: float | None = None,
@@ -37,7 +37,7 @@ def result_of(
     record: RunRecord,
     store: Store,
     *,
-    sota: Mapping[str, Sota] | None = None,
+    sota: Mapping[str, TaskSota] | None = None,
     viewed: int = VIEWED,
     instruments: Instruments | None = None,
     alpha: float | None = None,

@@ -83,10 +83,16 @@ class Outcomes:
                 tally.counts[State.UNAVAILABLE] += 1
         return tally
 
-    def unsupported(self, task: Task) -> Tally:
-        """A task that was not asked."""
-        count = len(self.suite.sample_ids(task))
-        return Tally(counts=Counter({State.UNSUPPORTED: count}), samples=count)
+    def unsupported(self, task: Task, measure: Metric | None, reference: str) -> Tally:
+        """A task that was not asked; with the stats of the run `reference`, where there is one and a metric."""
+        ids = self.suite.sample_ids(task)
+        tally = Tally(counts=Counter({State.UNSUPPORTED: len(ids)}), samples=len(ids))
+        if measure is not None and reference:
+            others = self.journal.outcomes(reference, task.id, ids)
+            for sample, other in zip(self.suite.samples(task), others, strict=True):
+                if other is not None:
+                    tally.reference.append(_stats(measure, task, sample, other)[0])
+        return tally
 
 
 def _add(tally: Tally, measure: Metric, task: Task, sample: Sample, outcome: SampleOutcome, viewed: int) -> None:

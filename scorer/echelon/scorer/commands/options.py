@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +12,7 @@ from echelon.adapters.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from echelon.scorer.instruments import Instruments
-    from echelon.scorer.results import RunResult, Sota
+    from echelon.scorer.results import RunResult, TaskSota
     from echelon.scorer.store import Store
     from echelon.scorer.suites.suite import Suite
 
@@ -56,7 +56,7 @@ def read_instruments(path: Path | None) -> Instruments | None:
     return Instruments.read(path) if path else None
 
 
-def find_sota(text: str, store: Store, suite: Suite, instruments: Instruments | None = None) -> dict[str, Sota]:
+def find_sota(text: str, store: Store, suite: Suite, instruments: Instruments | None = None) -> Mapping[str, TaskSota]:
     """The sota that `--sota RUN|FILE` names: an existing file is a file, anything else the beginning of a run's id."""
     from echelon.scorer import sota
     from echelon.scorer.stored import stored_result

@@ -7,6 +7,8 @@ from math import inf
 from typing import NamedTuple
 
 from echelon.scorer.errors import UnknownNameError
+from echelon.scorer.metrics.metric import Metric
+from echelon.scorer.metrics.registry import metric_type
 from echelon.scorer.metrics.spellings import canonical
 
 
@@ -29,33 +31,15 @@ class Measure(NamedTuple):
         return value / self.per
 
 
-_ERRORS = (
-    "abs_rel",
-    "chamfer",
-    "epe",
-    "fad",
-    "fid",
-    "fvd",
-    "lpips",
-    "mae",
-    "mcd",
-    "mse",
-    "rms",
-    "rmse",
-    "rte",
-    "sad",
-)
-_OTHERS = {
-    **{name: Measure(name, higher_is_better=False, per_cent=False, highest=inf) for name in _ERRORS},
-    "cider": Measure("cider", highest=1000.0),
-    "mos": Measure("mos", per_cent=False, lowest=1.0, highest=5.0),
-    "ms_ssim": Measure("ms_ssim", per_cent=False, lowest=-1.0, highest=1.0),
-    "pcc": Measure("pcc", lowest=-100.0),
-    "psnr": Measure("psnr", per_cent=False, highest=inf),
-    # More words can be wrong than there are, but the editions' maps end at 100 %.
-    "wer": Measure("wer", higher_is_better=False),
+_UNMEASURED = {
+    "lpips": Measure("lpips", higher_is_better=False, per_cent=False, highest=inf),
+    "recall_at_1": Measure("recall_at_1"),
 }
-"""All but what is in percent and better the higher it is."""
+"""Metrics of the suite of 2024 that no class here computes."""
+_PER_CENT = {"cider": True, "ms_ssim": False, "pcc": True}
+"""Whether workbooks give percent, for the metrics where that does not follow from the metric's own unit."""
+_WIDER = {"ms_ssim": (-1.0, 1.0), "psnr": (0.0, inf), "success_auc": (0.0, 1.0)}
+"""What other people's definitions of a metric can give beyond ours, in the metric's own unit."""
 
 _OF_THE_TUTORIAL = {"AP@0.1": "ap10", "LPIPS": "lpips", "Recall@1": "recall_at_1", "ROUGH-L": "rouge_l"}
 """Spellings of the suite of 2024 that General-Bench does not have."""
@@ -65,7 +49,13 @@ _OF_THE_TUTORIAL = {"AP@0.1": "ap10", "LPIPS": "lpips", "Recall@1": "recall_at_1
 def measure(spelling: str) -> Measure:
     """What a spelling stands for; UnknownNameError if nothing."""
     name = _OF_THE_TUTORIAL.get(spelling) or canonical(spelling)
-    return _OTHERS.get(name) or Measure(name)
+    return _UNMEASURED.get(name) or _of_class(name, metric_type(name))
+
+
+def _of_class(name: str, kind: type[Metric]) -> Measure:
+    per_cent = _PER_CENT.get(name, kind.unit == "fraction")
+    lowest, highest = (100 * end if per_cent else end for end in _WIDER.get(name, kind.range))
+    return Measure(name, kind.higher_is_better, per_cent, lowest, highest)
 
 
 def alike(one: str, other: str) -> bool:

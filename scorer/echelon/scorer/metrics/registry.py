@@ -135,16 +135,20 @@ def metric(
     instruments: Instruments | None = None,
 ) -> Metric:
     """The metric called `name` for a task with these `labels` and this declared `worst`."""
-    points = _points()
-    if name not in points:
-        raise UnknownNameError(f"there is no metric {name!r}{nearest(name, points)}")
-    if len(points[name]) > 1:
-        declared = owners(points[name], built_in="echelon")
-        raise AdapterLoadError(f"metric {name!r} is declared more than once: {declared}; uninstall all but one")
-    built = _load(points[name][0])(worst, labels)
+    built = _load(_point(name))(worst, labels)
     if instruments is not None:
         built.instruments = instruments
     return built
+
+
+def metric_type(name: str) -> type[Metric]:
+    """Return the class of the metric called `name`: its direction, unit and range, without instruments or `worst`.
+
+    Raises UnknownNameError for an unknown name, AdapterLoadError for a plug-in that does not load or is ambiguous, and
+    MissingExtraError for one whose module needs a package that is not installed.
+    """
+    # Looking for plug-ins reads the disk: too slow for each of a benchmark's 700 tasks.
+    return _load(_built_in(name) if name in BUILT_IN else _point(name))
 
 
 def names() -> tuple[str, ...]:
@@ -152,12 +156,25 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_points()))
 
 
+def _point(name: str) -> EntryPoint:
+    points = _points()
+    if name not in points:
+        raise UnknownNameError(f"there is no metric {name!r}{nearest(name, points)}")
+    if len(points[name]) > 1:
+        declared = owners(points[name], built_in="echelon")
+        raise AdapterLoadError(f"metric {name!r} is declared more than once: {declared}; uninstall all but one")
+    return points[name][0]
+
+
 def _points() -> dict[str, list[EntryPoint]]:
-    own = [EntryPoint(name, f"echelon.scorer.metrics.{value}", GROUP) for name, value in BUILT_IN.items()]
     named: dict[str, list[EntryPoint]] = {}
-    for point in (*own, *entry_points(group=GROUP)):
+    for point in (*map(_built_in, BUILT_IN), *entry_points(group=GROUP)):
         named.setdefault(point.name, []).append(point)
     return named
+
+
+def _built_in(name: str) -> EntryPoint:
+    return EntryPoint(name, f"echelon.scorer.metrics.{BUILT_IN[name]}", GROUP)
 
 
 def _load(point: EntryPoint) -> type[Metric]:

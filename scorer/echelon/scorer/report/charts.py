@@ -83,7 +83,7 @@ def _span(task: TaskResult) -> tuple[float, float]:
         high += 0.08 * (high - low)
     else:
         high = low + 1
-    return (low, high) if task.higher_is_better else (high, low)
+    return (high, low) if task.higher_is_better is False else (low, high)
 
 
 def _spoken(task: TaskResult) -> str:

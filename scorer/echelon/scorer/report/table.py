@@ -36,6 +36,7 @@ def _judged(result: RunResult) -> Iterator[tuple[LevelResult, LevelVerdict]]:
     return zip(result.levels, result.verdicts, strict=True)
 
 
+_ARROWS = {True: "↑", False: "↓", None: ""}
 _LEVEL_HEAD = ("edition", "", "level", "S2", "S3", "S4", "S5", "")
 
 
@@ -77,10 +78,9 @@ def _task_head(result: RunResult) -> tuple[str, ...]:
 def _task(task: TaskResult, editions: Sequence[str]) -> tuple[str, ...]:
     sota = wording.number(task.sota.score if task.sota else None)
     sigmas = [wording.sigma(task.sigmas.get(edition) if task.score is not None else None) for edition in editions]
-    direction = "↑" if task.higher_is_better else "↓"
     return (
         line(task.task.id, 40),
-        f"{line(task.task.metric, 20)} {direction}",
+        f"{line(task.task.metric, 20)} {_ARROWS[task.higher_is_better]}".rstrip(),
         wording.score(task),
         wording.number(task.task.chance),
         sota,

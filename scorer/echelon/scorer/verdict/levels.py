@@ -149,7 +149,7 @@ def _bound(bounds: Bounds, *, upper: bool) -> float | None:
 def _may_beat_chance(task: TaskResult) -> bool:
     if task.verdict is None:
         return False
-    bound = _bound(task.verdict.score, upper=task.higher_is_better)
+    bound = _bound(task.verdict.score, upper=bool(task.higher_is_better))
     sign = 1.0 if task.higher_is_better else -1.0
     return (inf if bound is None else sign * bound) > sign * task.task.chance
 
