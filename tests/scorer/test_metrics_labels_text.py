@@ -204,18 +204,27 @@ def test_cider_weighs_words_by_how_rare_they_are() -> None:
         ("bleu1_official", "", "a", 0),
         ("bleu1_official", "The cat", "the cat", 0.5),
         ("micro_f1_official", "", "", 1),
+        ("micro_f1_official", " spam\n", "spam", 1),
+        ("micro_f1_official", "spam <p>ham", "spam<p>ham", 0.5),
     ],
 )
 def test_a_match_is_what_the_metric_says(name: str, said: str, wanted: str, expected: float) -> None:
     assert score(metric(name), texts([said]), [texts([wanted])]) == pytest.approx(expected)
 
 
+def test_official_bleu_takes_the_best_reference_and_pools_none() -> None:
+    assert score(metric("bleu1_official"), texts(["a d"]), [texts(["a b", "c d"])]) == 0.5
+    assert score(metric("bleu1"), texts(["a d"]), [texts(["a b", "c d"])]) == 1
+
+
 OF_TEXT = (
     "accuracy_contains",
+    "accuracy_contains_label_official",
     "accuracy_contains_official",
     "accuracy_official",
     "anls",
     "bleu1_official",
+    "bleu1_video_official",
     "cider",
     "exact_match",
     "micro_f1_official",

@@ -79,6 +79,7 @@ MAPS_2025: Mapping[str, Map] = {
     "fvd": _falling(100),
     "lpips": _half_falling(80),  # of 2024; 2025 has no such task
     "mae": _falling(50),
+    "mae_official": _falling(50),
     "mcd": _falling(5),
     "mos": lambda x: (x - 1) / 4,
     "mota": lambda x: x,  # can fall below 0
@@ -107,6 +108,7 @@ MAPS_2024: Mapping[str, Map] = {
     **MAPS_2025,
     "fid": _half_falling(100),
     "mae": _half_falling(50),
+    "mae_official": _half_falling(50),
     "psnr": _psnr_2024,
     "psnr_audio": _psnr_2024,
     "psnr_video": _psnr_2024,

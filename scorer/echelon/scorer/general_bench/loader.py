@@ -247,6 +247,8 @@ class GeneralBench:
         items = self._meant(path, task_id(entry), dict(zip(ids, document.items, strict=True)))
         media = TaskMedia(present.media, present.folder.name)
         scanned = self._asked(present, document, items)
+        if self.official:
+            items = official.compared(items, scanned.form)
         faults = _faults(items, lambda item: scanned.question(item, media))
         if faults:
             raise InvalidSuiteError(f"{path}: {faults}")
@@ -299,6 +301,9 @@ def _unscored(scanned: _Scanned, items: Mapping[str, Item], media: TaskMedia) ->
     """Why a task has no score, empty where it has one."""
     if scanned.reading.compares_prompts:
         return _faults(items, lambda item: scanned.references(item, media))
+    faults = _faults(items, scanned.form.answers)
+    if faults:
+        return faults
     without = sum(not scanned.form.answers(item) for item in items.values())
     if without == len(items):
         return CLOSED

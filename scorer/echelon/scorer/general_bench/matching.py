@@ -12,6 +12,7 @@ from echelon.scorer.general_bench.catalogue import Entry
 from echelon.scorer.general_bench.layout import TaskFolder
 from echelon.scorer.general_bench.mapping import task_id
 from echelon.scorer.general_bench.naming import key, near_misses
+from echelon.scorer.general_bench.official_names import official_task
 from echelon.scorer.general_bench.settings import SETTINGS
 
 
@@ -41,9 +42,16 @@ def match(folders: Sequence[TaskFolder], entries: Sequence[Entry], names: Mappin
 
 
 def named(entries: Sequence[Entry], name: str) -> Entry | None:
-    """The one entry of that name, or else of that short name; None where there is none, or more than one."""
-    for names in ((entry.task for entry in entries), (entry.short_name for entry in entries)):
-        matching = [entry for entry, each in zip(entries, names, strict=True) if key(each) == key(name)]
+    """The one entry of that name, or else of that short name, or of that name in the official scripts.
+
+    None where there is none, or more than one.
+    """
+    for matches in (
+        lambda entry: key(entry.task) == key(name),
+        lambda entry: key(entry.short_name) == key(name),
+        lambda entry: entry.task == official_task(name),
+    ):
+        matching = [entry for entry in entries if matches(entry)]
         if len(matching) == 1:
             return matching[0]
     return None

@@ -1,7 +1,8 @@
 """What the official evaluators do: that of language chooses a metric by the annotation's type, not by the sheet.
 
-Read off processors/nlp_processor.py and the video predictors of the official repository at 420b8eb. The latter ask a
-model and measure in one go; of them the measuring alone is here. For other tasks there is no evaluator that runs.
+Read off processors/nlp_processor.py and the predictors of the official repository at 420b8eb. The predictors of audio
+and video ask a model and measure in one go; of them the measuring alone is here. Other tasks have no evaluator that
+runs.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from echelon.adapters import Part, Text
+from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.general_bench import mapping
-from echelon.scorer.general_bench.annotations import Document
+from echelon.scorer.general_bench.annotations import Document, Item
 from echelon.scorer.general_bench.catalogue import Entry
 from echelon.scorer.general_bench.items import Form
 from echelon.scorer.general_bench.measures import alike
-from echelon.scorer.general_bench.naming import key
-from echelon.scorer.suites.suite import Modality
+from echelon.scorer.general_bench.official_references import (
+    LABEL_SET_TYPES,
+    LABEL_TYPES,
+    audio_references,
+    text_references,
+    video_references,
+)
+from echelon.scorer.suites.suite import Modality, Paradigm, Task
 
 UNAVAILABLE = "official: there is no official evaluator of this task that runs"
 
@@ -31,23 +40,16 @@ class Chosen(NamedTuple):
 
 _ACC = Chosen("ACC", "accuracy_official")
 _F1 = Chosen("F1", "token_f1_official")
-_MICRO = Chosen("Micro-F1", "micro_f1_official")
-_ROUGE = Chosen("ROUGE-1", "rouge1")
-_BLEU = Chosen("BLEU-1", "bleu1_official")
-_CODE = Chosen("CodeBLEU", "codebleu")
-_LABEL_SETS = frozenset(
-    map(key, ("multi label classification", "ner", "extraction", "relation extraction", "event detection", "parsing"))
-)
-_LABELS = frozenset(map(key, ("classification", "multiple choice")))
+_CODE = Chosen("CodeBLEU", "codebleu_official")
 _BY_TYPE: Mapping[str, Chosen] = MappingProxyType(
     {
-        key(type_): chosen
+        type_: chosen
         for chosen, types in (
             (_ACC, ("MultipleChoiceQA", "Code Defect Detection", "Text to SQL", "Mathematical Word Problem Solving")),
-            (_ROUGE, ("Summarization", "Translation")),
+            (Chosen("ROUGE-1", "rouge1"), ("Summarization", "Translation")),
             (_CODE, ("Code Generation", "Code Repair")),
             (
-                _BLEU,
+                Chosen("BLEU-1", "bleu1_official"),
                 (
                     "Story Generation",
                     "Dialogue",
@@ -59,8 +61,8 @@ _BY_TYPE: Mapping[str, Chosen] = MappingProxyType(
                     "Proof",
                 ),
             ),
-            (Chosen("MAE", "mae"), ("Time Series",)),
-            (_MICRO, (*_LABELS, *_LABEL_SETS)),
+            (Chosen("MAE", "mae_official"), ("Time Series",)),
+            (Chosen("Micro-F1", "micro_f1_official"), (*LABEL_TYPES, *LABEL_SET_TYPES)),
         )
         for type_ in types
     }
@@ -70,16 +72,26 @@ _OF_VIDEOS: Mapping[str, Chosen] = MappingProxyType(
         "ACC": _ACC,
         "AUC": Chosen("J&F", "j_and_f_official"),
         "Acc": Chosen("Acc", "accuracy_contains_official"),
-        "BLEU-1": Chosen("BLEU-1", "bleu1"),
+        "BLEU-1": Chosen("BLEU-1", "bleu1_video_official"),
         "EPE": Chosen("EPE", "epe_official"),
         "PSNR": Chosen("PSNR", "psnr_video_official"),
         "Structure measure": Chosen("Structure measure", "s_measure_official"),
         "absRel": Chosen("absRel", "abs_rel_official"),
         "mIoU": Chosen("mIoU", "miou_video_official"),
-        "m_vIoU": Chosen("m_vIoU", "m_viou"),
+        "m_vIoU": Chosen("m_vIoU", "m_viou_official"),
     }
 )
 """By the sheet's spelling: which task is measured how is told by lists of names, which come to the same."""
+_AUDIO_BLEU = Chosen("BLEU-1", "bleu1_nltk_official")
+_OF_AUDIO: Mapping[str, Chosen] = MappingProxyType(
+    {
+        "Environment Sound Recognition": Chosen("ACC", "accuracy_contains_label_official"),
+        "Long Audio Captioning": _AUDIO_BLEU,
+        "Open-ended Audio Question Answering": _AUDIO_BLEU,
+        "Wild Audio Captioning": _AUDIO_BLEU,
+    }
+)
+"""By the task; all others that the script knows are exact matches."""
 
 
 def chosen(entry: Entry, document: Document) -> Chosen | None:
@@ -87,16 +99,28 @@ def chosen(entry: Entry, document: Document) -> Chosen | None:
 
     In language, whatever it does not know is a question.
     """
+    if entry.modality is Modality.LANGUAGE:
+        type_ = document.header.get("type", "")
+        return _BY_TYPE.get(type_, _F1) if isinstance(type_, str) else _F1
     if entry.modality is Modality.VIDEO:
         return _OF_VIDEOS.get(entry.metric)
-    return _BY_TYPE.get(key(document.said("type")), _F1) if entry.modality is Modality.LANGUAGE else None
+    if _heard(entry) and audio_references(entry.task, document):
+        return _OF_AUDIO.get(entry.task, _ACC)
+    return None
 
 
 def form_of(form: Form, entry: Entry, document: Document) -> Form:
     """A form whose references are those that the official evaluator compares."""
-    if entry.modality is not Modality.LANGUAGE:
-        return form
-    return replace(form, answers=lambda item: [_reference_text(each, document) for each in form.answers(item)])
+    if entry.modality is Modality.LANGUAGE:
+        return replace(form, answers=text_references(document))
+    references = (
+        video_references(entry.metric)
+        if entry.modality is Modality.VIDEO
+        else audio_references(entry.task, document)
+        if _heard(entry)
+        else None
+    )
+    return replace(form, answers=references) if references else form
 
 
 def reading_of(entry: Entry, document: Document) -> mapping.Reading:
@@ -107,20 +131,40 @@ def reading_of(entry: Entry, document: Document) -> mapping.Reading:
     return mapping.reading_of(entry, name=found.metric)
 
 
+def compared(items: Mapping[str, Item], form: Form) -> dict[str, Item]:
+    """The items that have a reference: the official evaluator leaves out the others; all of them where none has any."""
+    return {sample: item for sample, item in items.items() if _has_reference(item, form)} or dict(items)
+
+
+def _has_reference(item: Item, form: Form) -> bool:
+    try:
+        return bool(form.answers(item))
+    except InvalidSuiteError:
+        # The task has no official score, and says why where its references are checked.
+        return True
+
+
+def prediction(value: Any, task: Task) -> Part:
+    """A prediction of text as the official evaluator reads it: what Python writes of it, whatever it is.
+
+    InvalidSuiteError for a program that is not a text.
+    """
+    if task.metric == _CODE.metric and not isinstance(value, str):
+        raise InvalidSuiteError(f"{value!r} is not a program")
+    return Text(str(value))
+
+
 def conversion_fault(entry: Entry, document: Document) -> str:
     """That the official evaluator computes another metric than the sheet asks for, empty where it does not."""
     found = chosen(entry, document)
     if found is None or alike(found.spelling, entry.metric):
         return ""
+    where = f" for annotations of type {document.said('type')!r}" if entry.modality is Modality.LANGUAGE else ""
     return (
-        f"{entry.task}: the official evaluator computes {found.spelling} for annotations of type "
-        f"{document.said('type')!r}, the sheet asks for {entry.metric}; officially the row stays empty"
+        f"{entry.task}: the official evaluator computes {found.spelling}{where}, the sheet asks for {entry.metric}; "
+        "officially the row stays empty"
     )
 
 
-def _reference_text(answer: Any, document: Document) -> str:
-    """A reference as the official evaluator compares it; labels are in lower case, and sets separated by `<p>`."""
-    type_ = key(document.said("type"))
-    if type_ in _LABEL_SETS:
-        return "<p>".join(answer.lower().split(", ")) if isinstance(answer, str) else ""
-    return str(answer).lower() if type_ in _LABELS else str(answer)
+def _heard(entry: Entry) -> bool:
+    return (entry.modality, entry.paradigm) == (Modality.AUDIO, Paradigm.COMPREHENSION)

@@ -11,14 +11,16 @@ from typing import Any
 from echelon.adapters import Choice, Kind, Number, Part, Text
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.extract import EXTRACTORS
+from echelon.scorer.general_bench import official
 from echelon.scorer.general_bench.annotations import Item, id_text, read_document
 from echelon.scorer.general_bench.layout import PREDICTION, Place, place_of
 from echelon.scorer.general_bench.loader import GeneralBench
 from echelon.scorer.general_bench.naming import key, near_misses
+from echelon.scorer.general_bench.official_names import official_task
 from echelon.scorer.general_bench.task_media import TaskMedia
 from echelon.scorer.general_bench.values import line_of
 from echelon.scorer.outcomes import SampleOutcome, State
-from echelon.scorer.suites.suite import Task
+from echelon.scorer.suites.suite import Modality, Task
 
 MISSING = "MISSING"
 """Why a sample without a prediction is invalid."""
@@ -113,7 +115,7 @@ def _checked(
     contradicted: set[str] = set()
     messages: list[tuple[str, str]] = []
     known = suite.sample_ids(task)
-    asked = frozenset(known)
+    asked, written = frozenset(known), _written_ids(suite, task)
     for number, item in enumerate(items):
         sample, value = id_text(item.get("id")), _predicted(item)
         if sample is None:
@@ -121,8 +123,13 @@ def _checked(
             messages.append((str(number), told))
         elif sample not in asked:
             messages.append((sample, "the task has no such item"))
+        elif sample in written and written[sample] != item["id"]:
+            told = f"has the id {item['id']!r}, which is not {written[sample]!r} to the official evaluator"
+            messages.append((sample, told))
         elif value is _ABSENT:
             messages.append((sample, f"has neither {' nor '.join(map(repr, _VALUES))}"))
+            if suite.official:
+                values.pop(sample, None)
         elif sample not in values:
             values[sample] = value
         elif suite.official:
@@ -138,6 +145,14 @@ def _checked(
     return TaskPredictions(file, values, frozenset(contradicted)), messages
 
 
+def _written_ids(suite: GeneralBench, task: Task) -> dict[str, Any]:
+    """The ids as the annotation writes them, where the official evaluator compares them so: in language."""
+    document = suite.document(task)
+    if not suite.official or task.modality is not Modality.LANGUAGE or document is None:
+        return {}
+    return {told: item["id"] for item in document.items if (told := id_text(item.get("id"))) is not None}
+
+
 def _predicted(item: Item) -> Any:
     return next((item[name] for name in _VALUES if name in item), _ABSENT)
 
@@ -147,7 +162,7 @@ def _task_of(suite: GeneralBench, folder: Path, file: Path, said: str) -> Task:
     place, name = _placed(folder, file)
     tasks = [task for task in suite.tasks if suite.sample_ids(task) and _agrees(place, task)]
     for each in filter(None, (name, said)):
-        matching = [task for task in tasks if key(each) in _names(suite, task)]
+        matching = [task for task in tasks if _is_called(suite, task, each)]
         if len(matching) == 1:
             return matching[0]
         if matching:
@@ -173,9 +188,10 @@ def _agrees(place: Place, task: Task) -> bool:
     return place.modality in (None, task.modality) and place.paradigm in (None, task.paradigm)
 
 
-def _names(suite: GeneralBench, task: Task) -> set[str]:
+def _is_called(suite: GeneralBench, task: Task, name: str) -> bool:
     entry, folder = suite.entry(task), suite.folder(task)
-    return {key(entry.task), key(entry.short_name), *([key(folder.name)] if folder else [])}
+    names = (entry.task, entry.short_name, folder.name if folder else "")
+    return key(name) in map(key, names) or official_task(name) == entry.task
 
 
 class PredictedOutcomes:
@@ -183,6 +199,7 @@ class PredictedOutcomes:
 
     def __init__(self, suite: GeneralBench, predictions: Predictions) -> None:
         self._tasks = {task.id: task for task in suite.tasks}
+        self._official = suite.official
         self._by_task = predictions.by_task
 
     def tried(self, run: str, task: str) -> set[str]:
@@ -197,18 +214,24 @@ class PredictedOutcomes:
             return
         media = TaskMedia([predicted.file.parent], "")
         for sample in samples:
-            yield _outcome(self._tasks[task], sample, predicted, media)
+            yield self._outcome(self._tasks[task], sample, predicted, media)
 
+    def _outcome(self, task: Task, sample: str, predicted: TaskPredictions, media: TaskMedia) -> SampleOutcome:
+        if sample in predicted.contradicted:
+            return SampleOutcome(task.id, sample, State.INVALID, (), "CONTRADICTED", "predicted in two ways")
+        if sample not in predicted.values:
+            return SampleOutcome(task.id, sample, State.INVALID, (), MISSING, "no prediction")
+        try:
+            return SampleOutcome(
+                task.id, sample, State.ANSWERED, (self._answer(predicted.values[sample], task, media),)
+            )
+        except InvalidSuiteError as error:
+            return SampleOutcome(task.id, sample, State.INVALID, (), "UNREADABLE", str(error))
 
-def _outcome(task: Task, sample: str, predicted: TaskPredictions, media: TaskMedia) -> SampleOutcome:
-    if sample in predicted.contradicted:
-        return SampleOutcome(task.id, sample, State.INVALID, (), "CONTRADICTED", "predicted in two ways")
-    if sample not in predicted.values:
-        return SampleOutcome(task.id, sample, State.INVALID, (), MISSING, "no prediction")
-    try:
-        return SampleOutcome(task.id, sample, State.ANSWERED, (answer(predicted.values[sample], task, media),))
-    except InvalidSuiteError as error:
-        return SampleOutcome(task.id, sample, State.INVALID, (), "UNREADABLE", str(error))
+    def _answer(self, value: Any, task: Task, media: TaskMedia) -> Part:
+        if self._official and EXTRACTORS[task.extractor].kind is Kind.TEXT:
+            return official.prediction(value, task)
+        return answer(value, task, media)
 
 
 def answer(value: Any, task: Task, media: TaskMedia) -> Part:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from echelon.adapters import InvalidInputError, Kind, Part, Tensor
 from echelon.scorer.errors import InvalidSuiteError
-from echelon.scorer.metrics.metric import ErrorMetric, InvalidAnswer, alike, expect, read_answer, read_reference
+from echelon.scorer.metrics.metric import ErrorMetric, InvalidAnswer, Stats, alike, expect, read_answer, read_reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,12 +102,16 @@ class RelativeDepthError(ErrorMetric):
 class OfficialRelativeDepthError(ErrorMetric):
     """`abs_rel` as General-Level's evaluator has it: between 0.001 and 80, scaled and shifted to the reference.
 
-    Scale and shift are those of least squares, for each sample by itself.
+    Scale and shift are those of least squares, for each sample by itself. A failed sample counts the task's declared
+    worst, which does not limit the error of others.
     """
 
     name = "abs_rel_official"
-    variant = "@1;alignment=scale-shift;depths=0.001-80;mean=samples"
+    variant = "@2;alignment=scale-shift;depths=0.001-80;mean=samples;limit=failed"
     kind = Kind.TENSOR
+
+    def compare(self, prediction: Part, reference: Part) -> Stats:
+        return self.value(prediction, reference), 1.0
 
     def value(self, prediction: Part, reference: Part) -> float:
         import numpy as np

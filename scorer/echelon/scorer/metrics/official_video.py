@@ -6,13 +6,15 @@ repository at 420b8eb. They ask a model and measure its answers in one go; this 
 
 from __future__ import annotations
 
+from math import fsum
 from typing import TYPE_CHECKING
 
 from echelon.adapters import Box, Kind, Part
+from echelon.scorer.metrics.boxes import intersection_over_union
 from echelon.scorer.metrics.fields import EndPointError
 from echelon.scorer.metrics.masks import numbered
-from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, alike, quotient, ratio, read_both
-from echelon.scorer.metrics.tracks import read_tubes
+from echelon.scorer.metrics.metric import InvalidAnswer, MeanMetric, Stats, alike, quotient, ratio, read_both
+from echelon.scorer.metrics.tracks import read_tubes, tubes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,11 +65,29 @@ class OfficialTracking(_BegunMean):
 class OfficialEndPointError(_BegunMean, EndPointError):
     """`epe` by General-Level's count of samples: the mean distance of vectors in pixels, from 0, down.
 
-    The worst is the task's declared one.
+    A failed sample counts the task's declared worst, which does not limit the error of others.
     """
 
     name = "epe_official"
-    variant = "@1;nan=ignored;mean=samples+0.0001"
+    variant = "@2;nan=ignored;mean=samples+0.0001;limit=failed"
+
+    def compare(self, prediction: Part, reference: Part) -> Stats:
+        return self.value(prediction, reference), 1.0
+
+
+class OfficialMeanVideoIoU(MeanMetric):
+    """`m_viou` where boxes of four zeros are no boxes, and a video without any box on either side counts 0."""
+
+    name = "m_viou_official"
+    variant = "@1;frames=union;mean=samples;zeros=absent"
+    kind = Kind.BOXES
+
+    def value(self, prediction: Part, reference: Part) -> float:
+        given, wanted = (
+            {at: box for at, box in tube.items() if any(_sides(box))} for tube in tubes(prediction, reference)
+        )
+        shared = fsum(intersection_over_union(given[at], wanted[at]) for at in given.keys() & wanted.keys())
+        return ratio(shared, float(len(given.keys() | wanted.keys())))
 
 
 class OfficialVideoMeanIoU(MeanMetric):
@@ -94,8 +114,12 @@ def _corners(tube: dict[int, Box], count: int) -> NDArray[np.float64]:
 
     corners = np.zeros((count, 4))
     for frame, box in tube.items():
-        corners[frame] = box.x_min, box.y_min, box.x_max, box.y_max
+        corners[frame] = _sides(box)
     return corners
+
+
+def _sides(box: Box) -> tuple[float, float, float, float]:
+    return box.x_min, box.y_min, box.x_max, box.y_max
 
 
 def _closest(boxes: NDArray[np.float64], objects: NDArray[np.float64]) -> NDArray[np.intp]:

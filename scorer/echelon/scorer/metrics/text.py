@@ -218,18 +218,6 @@ class Containment(MeanMetric):
         return float(any(given[at : at + len(wanted)] == wanted for at in starts) if wanted else not given)
 
 
-class CodeBleu(MeanMetric):
-    """The mean over the samples of CodeBLEU for Python, with equal weights: Ren et al. 2020, package codebleu."""
-
-    name = "codebleu"
-    variant = "@1;package=codebleu;language=python;weights=0.25"
-    kind = Kind.TEXT
-
-    def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = (expect(part, Text).value for part in (prediction, reference))
-        return float(_code_bleu()([wanted], [given], lang="python")["codebleu"])
-
-
 def words(part: Part) -> list[str]:
     """The words of a text in lower case."""
     return expect(part, Text).value.casefold().split()
@@ -284,11 +272,3 @@ def _rouge_scorer(measure: str, **options: Any) -> Any:
     except ImportError as error:
         raise MissingExtraError("rouge-score", "metrics") from error
     return RougeScorer([measure], **options)
-
-
-def _code_bleu() -> Any:
-    try:
-        from codebleu import calc_codebleu
-    except ImportError as error:
-        raise MissingExtraError("codebleu", "code") from error
-    return calc_codebleu

@@ -50,12 +50,18 @@ class MeanVideoIoU(MeanMetric):
         return shared / len(given.keys() | wanted.keys())
 
 
-def read_tubes(prediction: Part, reference: Part) -> tuple[dict[int, Box], dict[int, Box]]:
-    """The box of each frame on both sides; in a video that can be measured, the reference has at least one."""
+def tubes(prediction: Part, reference: Part) -> tuple[dict[int, Box], dict[int, Box]]:
+    """The box of each frame on both sides; InvalidAnswer where they are not in one space."""
     given, wanted = read_both(_tube, prediction, reference)
     space, expected = (expect(part, Boxes).space for part in (prediction, reference))
     if space != expected:
         raise InvalidAnswer(f"the boxes' space is {space}, {expected} is wanted")
+    return given, wanted
+
+
+def read_tubes(prediction: Part, reference: Part) -> tuple[dict[int, Box], dict[int, Box]]:
+    """The box of each frame on both sides; in a video that can be measured, the reference has at least one."""
+    given, wanted = tubes(prediction, reference)
     if not wanted:
         raise InvalidSuiteError("a reference cannot be used: it has no box, and so no object to track")
     return given, wanted
