@@ -52,6 +52,14 @@ def logs_as_served() -> None:
     log.configure()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Caches of digests and suites, of this session alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHELON_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def until() -> Callable[..., Any]:
     """Waits for a condition that nothing announces: `await until(lambda: ...)`."""

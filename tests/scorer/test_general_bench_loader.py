@@ -22,10 +22,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from echelon.adapters import Audio, Box, Boxes, Choice, Image, Kind, Part, Tensor, Text, Video
+from echelon.adapters.file_digests import FileDigest, FileDigests
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.extract import extract
 from echelon.scorer.general_bench.catalogue import catalogue
-from echelon.scorer.general_bench.file_digests import FileDigest, FileDigests
 from echelon.scorer.general_bench.loader import ABSENT, CLOSED, GeneralBench, is_general_bench
 from echelon.scorer.general_bench.mapping import reading_of, sota_of, task_id
 from echelon.scorer.general_bench.naming import key

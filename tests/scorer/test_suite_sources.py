@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 
 from echelon.adapters.errors import ConfigurationError
+from echelon.adapters.file_digests import default_cache
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
-from echelon.scorer.suites.sources import Sources, default_cache, open_suite
+from echelon.scorer.suites.sources import Sources, open_suite
 from echelon.scorer.suites.suite import Suite
 
 MANIFEST = """\

@@ -63,6 +63,13 @@ class Adapter(ABC, Generic[SettingsT]):
     def card(self) -> Card:
         """What the model says of itself, once open."""
 
+    def unverified(self) -> Sequence[str]:
+        """What can change the model's answers and is neither in its settings nor in the files that these name.
+
+        Each in a few words, for example "weights behind an API"; reports show it as unverified.
+        """
+        return ()
+
     def probe(self, call: Call) -> Request | None:
         """A typical request, to warm up and to measure batching with; None to do without."""
         return None

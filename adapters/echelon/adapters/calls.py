@@ -62,7 +62,8 @@ class Request:
     """One call to a model.
 
     `output_kinds` empty allows any kind that the card lists; `labels` are what to choose from, empty for open answers.
-    `deadline` is in seconds of `time.monotonic()`.
+    `deadline` is in seconds of `time.monotonic()`. `expected_identity` is the digest of the identity that the model
+    must have, checked by its server; empty for any.
     """
 
     call: Call
@@ -73,6 +74,7 @@ class Request:
     sampling: Sampling = DEFAULT_SAMPLING
     id: str = ""
     deadline: float | None = None
+    expected_identity: str = ""
     cancellation: Cancellation = field(default_factory=Cancellation, compare=False, repr=False)
 
     def first(self, part_type: type[PartT], name: str | None = None) -> PartT:

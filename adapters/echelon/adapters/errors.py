@@ -9,6 +9,7 @@
       ContentNotFoundError      a content_ref that this peer never put
       ServerBusyError           overload; try again after retry_after_s
       ModelNotReadyError        still loading, failed or draining
+      IdentityChangedError      the model is not the one that the call expects
       BackendError              the runtime behind the adapter failed; may be tried again
       AdapterCrashedError       the model's process died under the call
       AdapterFailedError        the adapter raised; the server's log has the story under the incident id
@@ -102,6 +103,12 @@ class ModelNotReadyError(EchelonError):
 
     reason = "MODEL_NOT_READY"
     retryable = True
+
+
+class IdentityChangedError(EchelonError):
+    """The model's identity is not the one that the call expects, or changed while it answered."""
+
+    reason = "IDENTITY_CHANGED"
 
 
 class BackendError(EchelonError):

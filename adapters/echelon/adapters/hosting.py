@@ -13,6 +13,7 @@ from echelon.adapters.calls import Call
 from echelon.adapters.card import CallSupport, Card
 from echelon.adapters.content import Kind
 from echelon.adapters.errors import AdapterLoadError, OutputInvalidError
+from echelon.adapters.identity import Identity
 from echelon.adapters.settings import load
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from echelon.adapters.adapter import AsyncAdapter
     from echelon.adapters.calls import Request, Returned
+    from echelon.adapters.registry import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Plan:
     values: Mapping[str, Any]
     folder: str
     where: str
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that the same person set for the adapter's process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +46,38 @@ class Opened:
     """The calls whose answers it can give piece by piece."""
     probes: tuple[Request, ...] = ()
     """A typical request of each call, as far as the adapter has any."""
+    identity: Identity = Identity()  # noqa: RUF009  (frozen)
+    """Empty where an older SDK opened the adapter."""
 
 
-def open_adapter(adapter_class: type[Any], plan: Plan) -> tuple[BatchAdapter[Any] | AsyncAdapter[Any], Opened]:
-    """A new adapter, open, and what it says of itself; closed again where it cannot say it."""
+def open_adapter(
+    adapter_class: type[Any], plan: Plan, entry: Entry | None = None
+) -> tuple[BatchAdapter[Any] | AsyncAdapter[Any], Opened]:
+    """Open a new adapter and describe it; it is closed again where that fails.
+
+    `entry` is what its distribution declares. Reads every file that the settings name, once: blocks its thread.
+    """
+    from echelon.adapters.identification import Identification
+
     settings = load(adapter_class.settings_type, plan.values, folder=Path(plan.folder), where=plan.where)
+    identification = Identification(adapter_class, entry, settings, dict(plan.environment))
     adapter = adapter_class()
     adapter.open(settings)
     try:
-        return adapter, _opened(adapter)
+        opened = _opened(adapter)
+        identity = identification.identity(opened.card, _unverified(adapter))
+        digest = opened.card.weights_digest or identity.files_digest
+        return adapter, replace(opened, card=replace(opened.card, weights_digest=digest), identity=identity)
     except BaseException:
         adapter.close()
         raise
+
+
+def _unverified(adapter: Any) -> tuple[str, ...]:
+    found = adapter.unverified()
+    if isinstance(found, str) or not isinstance(found, Sequence) or not all(isinstance(each, str) for each in found):
+        raise AdapterLoadError(f"the adapter's unverified() must return a sequence of texts, not {found!r:.100}")
+    return tuple(filter(None, found))
 
 
 def _opened(adapter: Any) -> Opened:

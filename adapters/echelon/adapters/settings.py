@@ -2,7 +2,8 @@
 
 A field's type says what is accepted: bool, int, float, str, bytes (as base64), Path, Literal, enums, X | None,
 list/tuple/dict of these, and nested dataclasses. Fields without a default are required. A `Path` is taken relative to
-the file it stands in. A key that is no Python name is told by `field(metadata={"key": ...})`.
+the file it stands in. A key that is no Python name is told by `field(metadata={"key": ...})`; NO_IDENTITY and SECRET
+mark what is left out of a model's identity.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 T = TypeVar("T")
+
+NO_IDENTITY = types.MappingProxyType({"identity": False})
+"""`field(metadata=NO_IDENTITY)`: the setting changes no answer, so that it is no part of the model's identity."""
+SECRET = types.MappingProxyType({"secret": True})
+"""`field(metadata=SECRET)`: neither the value nor a file that it names enters the identity; of a dict, the keys do."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ import grpc
 
 from echelon.adapters import Call, Card, Outcome, Part, Request
 from echelon.adapters.errors import ContentNotFoundError, OutputInvalidError
+from echelon.adapters.identity import Identity
 from echelon.clients import health
 from echelon.clients.contents import Contents
 from echelon.clients.options import Options
@@ -30,7 +31,7 @@ from echelon.clients.stream import (
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
 from echelon.wire.calls import Refs, call_to_proto, outcome_from_proto
-from echelon.wire.cards import card_from_proto
+from echelon.wire.cards import card_from_proto, identity_from_proto
 from echelon.wire.parts import NO_CONTENTS
 from echelon.wire.rules import check
 from echelon.wire.status import from_rpc_error
@@ -49,10 +50,11 @@ DEFAULT_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model of a server: its card, and its state in a word."""
+    """A model of a server: its card, its state in a word, and its identity where its server asserts one."""
 
     card: Card
     state: str
+    identity: Identity | None = None
 
     @property
     def ready(self) -> bool:
@@ -253,7 +255,8 @@ def read_outcome(message: pb.Outcome, contents: Mapping[bytes, bytes] = NO_CONTE
 
 
 def _info(model: pb.Model) -> ModelInfo:
-    return ModelInfo(card_from_proto(model.card), _STATES.get(model.state, "unknown"))
+    identity = identity_from_proto(model.identity) if model.identity.digest else None
+    return ModelInfo(card_from_proto(model.card), _STATES.get(model.state, "unknown"), identity)
 
 
 _METHODS: dict[Call, tuple[str, Any]] = {

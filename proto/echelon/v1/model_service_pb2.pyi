@@ -59,7 +59,7 @@ COMPOSITION_DISPATCHER: Composition
 COMPOSITION_AGENT: Composition
 
 class Call(_message.Message):
-    __slots__ = ("request_id", "model", "instruction", "parts", "output_kinds", "labels", "sampling", "budget", "accepts_content_refs")
+    __slots__ = ("request_id", "model", "instruction", "parts", "output_kinds", "labels", "sampling", "budget", "accepts_content_refs", "expected_identity")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class Call(_message.Message):
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     ACCEPTS_CONTENT_REFS_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_IDENTITY_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     instruction: str
@@ -78,7 +79,8 @@ class Call(_message.Message):
     sampling: Sampling
     budget: _duration_pb2.Duration
     accepts_content_refs: bool
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., instruction: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[_content_pb2.Part, _Mapping]]] = ..., output_kinds: _Optional[_Iterable[_Union[_content_pb2.Kind, str]]] = ..., labels: _Optional[_Iterable[str]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepts_content_refs: bool = ...) -> None: ...
+    expected_identity: str
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., instruction: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[_content_pb2.Part, _Mapping]]] = ..., output_kinds: _Optional[_Iterable[_Union[_content_pb2.Kind, str]]] = ..., labels: _Optional[_Iterable[str]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepts_content_refs: bool = ..., expected_identity: _Optional[str] = ...) -> None: ...
 
 class Sampling(_message.Message):
     __slots__ = ("seed", "temperature", "max_token_count", "stop", "top_p")
@@ -172,13 +174,43 @@ class CallSupport(_message.Message):
     output_kinds: _containers.RepeatedScalarFieldContainer[_content_pb2.Kind]
     def __init__(self, call: _Optional[_Union[CallKind, str]] = ..., input_kinds: _Optional[_Iterable[_Union[_content_pb2.Kind, str]]] = ..., output_kinds: _Optional[_Iterable[_Union[_content_pb2.Kind, str]]] = ...) -> None: ...
 
+class Identity(_message.Message):
+    __slots__ = ("digest", "distribution", "distribution_version", "adapter", "code_digest", "settings_digest", "files_digest", "card_digest", "engine", "precision", "device_type", "unverified")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTION_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_FIELD_NUMBER: _ClassVar[int]
+    CODE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    FILES_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CARD_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    UNVERIFIED_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    distribution: str
+    distribution_version: str
+    adapter: str
+    code_digest: str
+    settings_digest: str
+    files_digest: str
+    card_digest: str
+    engine: str
+    precision: str
+    device_type: str
+    unverified: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, digest: _Optional[str] = ..., distribution: _Optional[str] = ..., distribution_version: _Optional[str] = ..., adapter: _Optional[str] = ..., code_digest: _Optional[str] = ..., settings_digest: _Optional[str] = ..., files_digest: _Optional[str] = ..., card_digest: _Optional[str] = ..., engine: _Optional[str] = ..., precision: _Optional[str] = ..., device_type: _Optional[str] = ..., unverified: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Model(_message.Message):
-    __slots__ = ("card", "state")
+    __slots__ = ("card", "state", "identity")
     CARD_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
     card: Card
     state: ModelState
-    def __init__(self, card: _Optional[_Union[Card, _Mapping]] = ..., state: _Optional[_Union[ModelState, str]] = ...) -> None: ...
+    identity: Identity
+    def __init__(self, card: _Optional[_Union[Card, _Mapping]] = ..., state: _Optional[_Union[ModelState, str]] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

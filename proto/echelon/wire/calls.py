@@ -35,6 +35,7 @@ def call_to_proto(model: str, request: Request, refs: Refs = NO_REFS) -> pb.Call
         parts=[part_to_proto(part, refs.get(index)) for index, part in enumerate(request.parts)],
         output_kinds=kinds_to_proto(request.output_kinds),
         labels=request.labels,
+        expected_identity=request.expected_identity,
     )
     sampling = request.sampling
     if sampling != _UNSET:
@@ -77,6 +78,7 @@ def call_from_proto(
         _sampling(message.sampling) if message.HasField("sampling") else _UNSET,
         message.request_id,
         deadline,
+        message.expected_identity,
     )
 
 

@@ -1,8 +1,11 @@
-"""Cards to protobuf and back."""
+"""Cards and identities to protobuf and back."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from echelon.adapters.card import CallSupport, Card, Composition
+from echelon.adapters.identity import COMPARED, Identity
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import CALL_KINDS, CALL_OF
 from echelon.wire.parts import kinds_from_proto, kinds_to_proto
@@ -66,3 +69,14 @@ def card_from_proto(message: pb.Card) -> Card:
         message.name,
         message.max_batch_size,
     )
+
+
+def identity_to_proto(identity: Identity) -> pb.Identity:
+    """The message for `identity`."""
+    return pb.Identity(**asdict(identity))
+
+
+def identity_from_proto(message: pb.Identity) -> Identity:
+    """The identity in a message."""
+    compared = {name: getattr(message, name) for name in COMPARED}
+    return Identity(digest=message.digest, unverified=tuple(message.unverified), **compared)

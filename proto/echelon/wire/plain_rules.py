@@ -22,6 +22,7 @@ def _call(m: Any) -> Any:
         and (not (xs := m.labels) or len(xs) <= 4096 and all([x and len(x) <= 256 for x in xs]))
         and (not m.HasField("sampling") or _sampling(m.sampling))
         and not m.HasField("budget")
+        and len(m.expected_identity) <= 128
     )
 
 

@@ -25,6 +25,7 @@ CODES: dict[type[errors.EchelonError], grpc.StatusCode] = {
     errors.ContentNotFoundError: grpc.StatusCode.NOT_FOUND,
     errors.ServerBusyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ModelNotReadyError: grpc.StatusCode.UNAVAILABLE,
+    errors.IdentityChangedError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BackendError: grpc.StatusCode.UNAVAILABLE,
     errors.AdapterCrashedError: grpc.StatusCode.UNAVAILABLE,
     errors.AdapterFailedError: grpc.StatusCode.INTERNAL,

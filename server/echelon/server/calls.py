@@ -122,6 +122,7 @@ class Calls:
                     else:
                         for event in events.piece(piece, checked):
                             yield event
+            model.expect(request.expected_identity)
         assert turn.answered is not None
         try:
             for event in events.end(turn.answered.whole()):
@@ -140,24 +141,36 @@ class Calls:
         return monotonic() + (limit_s if remaining_s is None else min(remaining_s, limit_s))
 
     def _turn(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Turn:
-        # A retry has less time left, and is the same request all the same.
+        model = self._models.get(message.model)
+        model.expect(request.expected_identity)
+        # A retry has less time left, and is the same request all the same; which model it expects has been seen to.
         message.ClearField("budget")
-        return self._remembered.turn((peer(), request.id), digest_of(request.call, message)) if request.id else Turn()
+        message.ClearField("expected_identity")
+        key = (peer(), request.id, model.identity.digest)
+        return self._remembered.turn(key, digest_of(request.call, message)) if request.id else Turn()
 
     async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Answered:
         async with self._turn(request, message, peer) as turn:
             if turn.answered is None:
-                turn.answered = await self._ask(request, message)
+                model = self._models.get(message.model)
+                before = model.identity.digest
+                answered = await self._ask(request, message)
+                # What another model answered is not kept under the key of this one.
+                if model.identity.digest != before:
+                    return answered
+                turn.answered = answered
             return turn.answered
 
     async def _ask(self, request: Request, message: pb.Call) -> Answered:
         model = self._models.get(message.model)
         if request.deadline is not None and request.deadline <= monotonic():
             raise BudgetExceededError("the call's deadline passed before the model was asked")
+        model.expect(request.expected_identity)
         try:
             done = await model.answer(request)
         except AdapterFailedError as error:
             raise self._hidden(error) from None
+        model.expect(request.expected_identity)
         large = _large(done.returned) if message.accepts_content_refs else {}
         refs = await in_thread(partial(_references, large), "digests") if large else NO_REFS
         try:

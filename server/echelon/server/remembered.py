@@ -17,8 +17,8 @@ from echelon.wire.parts import NO_CONTENTS
 from echelon.wire.slices import put_payload
 
 REMEMBER_S = 600.0
-Key = tuple[str, str]
-"""Who asks, and under which request id."""
+Key = tuple[str, str, str]
+"""Who asks, under which request id, and the digest of the model's identity: another model's answer is no replay."""
 
 
 def digest_of(call: Call, message: pb.Call) -> bytes:

@@ -16,7 +16,7 @@ from echelon.server.models import Models
 from echelon.server.pipeline import Pipeline
 from echelon.v1 import model_service_pb2 as pb
 from echelon.v1 import model_service_pb2_grpc as pb_grpc
-from echelon.wire.cards import card_to_proto
+from echelon.wire.cards import card_to_proto, identity_to_proto
 from echelon.wire.rules import check
 
 SERVICE = "echelon.v1.ModelService"
@@ -99,4 +99,5 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
 
 
 def _model(model: ServedModel) -> pb.Model:
-    return pb.Model(card=card_to_proto(model.card), state=_STATES[model.state])
+    identity = identity_to_proto(model.identity) if model.identity.digest else None
+    return pb.Model(card=card_to_proto(model.card), state=_STATES[model.state], identity=identity)

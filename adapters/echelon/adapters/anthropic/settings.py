@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from echelon.adapters.hosted.settings import HostedSettings, SamplingWord
+from echelon.adapters.settings import NO_IDENTITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +14,7 @@ class AnthropicSettings(HostedSettings):
     """Which model to ask, and how."""
 
     base_url: str = "https://api.anthropic.com"
-    api_key_env: str | None = "ANTHROPIC_API_KEY"
+    api_key_env: str | None = field(default="ANTHROPIC_API_KEY", metadata=NO_IDENTITY)
     max_tokens: int = 4096
     """Of an answer, where the request says nothing; this API has to be told."""
     sampling: tuple[SamplingWord, ...] = ("stop",)

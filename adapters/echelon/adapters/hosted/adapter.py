@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -133,6 +133,10 @@ class HostedAdapter(AsyncAdapter[S], Generic[S]):
             frame_sampling=self._frame_sampling() if shows_video else "",
             composition=settings.composition,
         )
+
+    def unverified(self) -> Sequence[str]:
+        """What an API does with a model's name is its vendor's own affair."""
+        return (f"everything behind the API at {self._settings.endpoint}",)
 
     def _frame_sampling(self) -> str:
         return f"uniform {self._settings.video_frames}"

@@ -13,6 +13,7 @@ from echelon.adapters.card import CallSupport, Composition
 from echelon.adapters.content import Kind
 from echelon.adapters.errors import SettingsError
 from echelon.adapters.hosted.replies import Tokens
+from echelon.adapters.settings import NO_IDENTITY, SECRET
 
 CHAT_GIVES = {
     Call.COMPREHEND: (Kind.TEXT, Kind.CHOICE, Kind.NUMBER, Kind.BOXES, Kind.JSON),
@@ -87,13 +88,13 @@ class HostedSettings:
 
     model: str
     base_url: str
-    api_key_env: str | None
+    api_key_env: str | None = field(metadata=NO_IDENTITY)
     """The environment variable that holds the key; null where the API wants none."""
-    api_key_file: Path | None = None
+    api_key_file: Path | None = field(default=None, metadata=NO_IDENTITY)
     """A file that holds the key, and goes before `api_key_env`."""
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False, metadata=SECRET)
     """Sent along with every request."""
-    header_env: dict[str, str] = field(default_factory=dict)
+    header_env: dict[str, str] = field(default_factory=dict, metadata=SECRET)
     """The same, with the name of the environment variable that holds the value."""
     calls: Offers = Offers()
     system: str = ""
@@ -110,13 +111,13 @@ class HostedSettings:
     """How the model says where a box is; thousandths of the image's sides are turned into pixels."""
     video_frames: int = 8
     """How many frames of a video are shown, spread evenly."""
-    timeout_s: float = 600.0
+    timeout_s: float = field(default=600.0, metadata=NO_IDENTITY)
     """For one answer, where the request's own deadline is not sooner."""
-    max_concurrent_calls: int = 64
+    max_concurrent_calls: int = field(default=64, metadata=NO_IDENTITY)
     """Calls under way at once; more wait here."""
-    prices: Prices = Prices()
+    prices: Prices = field(default=Prices(), metadata=NO_IDENTITY)
     composition: Composition = Composition.UNVERIFIED
-    check_model: bool = False
+    check_model: bool = field(default=False, metadata=NO_IDENTITY)
     """Look the model up in the API's list, which costs nothing, before serving."""
 
     def __post_init__(self) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters.errors import ConfigurationError, MissingExtraError, OutOfMemoryError, SettingsError
 from echelon.adapters.networks.network import Port
 from echelon.adapters.onnx.external import locations
-from echelon.adapters.settings import load
+from echelon.adapters.settings import NO_IDENTITY, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +45,8 @@ class Runtime:
     providers: tuple[str, ...] = tuple(DEVICES)
     intra_op_threads: int = 1
     inter_op_threads: int = 1
-    allow_spinning: bool = False
-    memory_gib: float | None = None
+    allow_spinning: bool = field(default=False, metadata=NO_IDENTITY)
+    memory_gib: float | None = field(default=None, metadata=NO_IDENTITY)
     """What a session may take of the GPU's memory."""
 
 

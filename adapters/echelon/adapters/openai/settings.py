@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from echelon.adapters.card import Composition
 from echelon.adapters.hosted.settings import HostedSettings, SamplingWord
+from echelon.adapters.settings import NO_IDENTITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,9 @@ class OpenAISettings(HostedSettings):
     """Which model to ask, over which server, and how."""
 
     base_url: str = "https://api.openai.com/v1"
-    api_key_env: str | None = "OPENAI_API_KEY"
-    organization: str | None = None
-    project: str | None = None
+    api_key_env: str | None = field(default="OPENAI_API_KEY", metadata=NO_IDENTITY)
+    organization: str | None = field(default=None, metadata=NO_IDENTITY)
+    project: str | None = field(default=None, metadata=NO_IDENTITY)
     sampling: tuple[SamplingWord, ...] = ("temperature", "top_p", "seed", "stop")
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """What the API calls the most tokens of an answer."""

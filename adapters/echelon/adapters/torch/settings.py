@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from echelon.adapters.settings import NO_IDENTITY
+
 DataType = Literal[
     "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"
 ]  # fmt: skip
@@ -16,7 +18,7 @@ class TorchSettings:
     """Which model folder to serve, and how its modules run."""
 
     folder: Path
-    device: str = "auto"
+    device: str = field(default="auto", metadata=NO_IDENTITY)
     """`auto` is the first GPU, or the CPU where there is none."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     """What weights and floating inputs are cast to."""
@@ -26,7 +28,7 @@ class TorchSettings:
     """Record each batch size once and play it back; batches are filled up to a power of two."""
     threads: int | None = None
     """Of this whole process, on the CPU; PyTorch's own choice by default."""
-    memory_gib: float | None = None
+    memory_gib: float | None = field(default=None, metadata=NO_IDENTITY)
     """What this process may take of the GPU's memory."""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from echelon.adapters.card import Composition
 from echelon.adapters.content import Kind
+from echelon.adapters.settings import NO_IDENTITY
 from echelon.adapters.transformers.coordinates import Coordinates
 
 BESIDE_COMMIT = 23
@@ -81,8 +82,8 @@ class TransformersSettings:
     composition: Composition = Composition.SINGLE
     deterministic: bool = False
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    device: str = "auto"
-    memory_gib: float | None = None
+    device: str = field(default="auto", metadata=NO_IDENTITY)
+    memory_gib: float | None = field(default=None, metadata=NO_IDENTITY)
     """What this process may take of the GPU's memory."""
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3"] = "auto"
     processor: dict[str, Any] = field(default_factory=dict)

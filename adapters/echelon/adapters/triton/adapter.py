@@ -23,7 +23,7 @@ from echelon.adapters.triton.memory import Regions, can_share
 from echelon.adapters.triton.settings import TritonModel, TritonSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,6 +65,9 @@ class Triton(AsyncAdapter[TritonSettings]):
         return model.card(
             self._manifest, self._routes, digest="", engine=self._engine, device=", ".join(sorted(devices))
         )
+
+    def unverified(self) -> Sequence[str]:
+        return ("weights: in the repository of the Triton server",)
 
     def probe(self, call: Call) -> Request | None:
         return self._routes.probe(call)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from echelon.adapters.settings import NO_IDENTITY, SECRET
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
@@ -26,14 +28,14 @@ class TritonSettings:
 
     folder: Path
     url: str = "127.0.0.1:8001"
-    tls: Tls | None = None
-    header_files: dict[str, Path] = field(default_factory=dict)
+    tls: Tls | None = field(default=None, metadata=NO_IDENTITY)
+    header_files: dict[str, Path] = field(default_factory=dict, metadata=SECRET)
     """Sent with every call to Triton: a header's name, and the file that holds its value."""
-    shared_memory: Literal["auto", "off"] = "auto"
+    shared_memory: Literal["auto", "off"] = field(default="auto", metadata=NO_IDENTITY)
     """`auto` hands large tensors over in shared memory, where Triton can reach ours."""
-    shared_memory_mib: int = 256
+    shared_memory_mib: int = field(default=256, metadata=NO_IDENTITY)
     """What our regions may hold together."""
-    open_timeout_s: float = 30.0
+    open_timeout_s: float = field(default=30.0, metadata=NO_IDENTITY)
     """How long Triton and its models may take to be ready when the adapter opens."""
 
 

@@ -41,8 +41,9 @@ def serve(connection: Connection) -> None:
     )
     try:
         _limit(told["limits"])
-        adapter_class = Registry.installed().load(told["adapter"], trust=True)
-        adapter, opened = open_adapter(adapter_class, told["plan"])
+        registry, name = Registry.installed(), told["adapter"]
+        adapter_class = registry.load(name, trust=True)
+        adapter, opened = open_adapter(adapter_class, told["plan"], registry.get(name))
     except BaseException as error:  # noqa: BLE001  (vendor code; the server tells of it)
         replies.failed(frame.call, error)
         return

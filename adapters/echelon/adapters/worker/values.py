@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
-from echelon.adapters import calls, card, content, hosting
+from echelon.adapters import calls, card, content, hosting, identity
 from echelon.adapters.errors import BY_REASON, EchelonError, InvalidInputError, public_kind, rebuilt
 
 INLINE_CHARACTERS = 1024
@@ -47,6 +47,7 @@ _RECORDS: tuple[type[Any], ...] = (
     calls.Refusal,
     card.CallSupport,
     card.Card,
+    identity.Identity,
     hosting.Plan,
     hosting.Opened,
 )

@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 
 from echelon.adapters import Part
+from echelon.adapters.file_digests import FileDigest, FileDigests, default_cache
 from echelon.adapters.settings import nearest
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
 from echelon.scorer.general_bench import archives, official
 from echelon.scorer.general_bench.annotations import Document, Item, item_ids, read_document
 from echelon.scorer.general_bench.catalogue import Entry, catalogue
-from echelon.scorer.general_bench.file_digests import FileDigest, FileDigests
 from echelon.scorer.general_bench.items import MAX_PARTS, MAX_PROMPT, MAX_TEXT, Form, Question, form_of
 from echelon.scorer.general_bench.layout import TaskFolder, is_tree, place_of, read_media, read_tree
 from echelon.scorer.general_bench.mapping import Reading, absent_task, labels_of, reading_of, sota_of, task_id, task_of
@@ -32,7 +32,6 @@ from echelon.scorer.results import Sota
 from echelon.scorer.suites.digests import cluster_of
 from echelon.scorer.suites.instructions import Instruction
 from echelon.scorer.suites.lines import JsonLine, TextLine
-from echelon.scorer.suites.sources import default_cache
 from echelon.scorer.suites.suite import Sample, SuiteInfo, Task
 
 NAME = "general-bench"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 from uuid import uuid4
 
 from echelon.adapters.errors import ConfigurationError, EchelonError
+from echelon.adapters.file_digests import default_cache
 from echelon.adapters.registry import Entry, Registry
 from echelon.adapters.settings import nearest
 from echelon.scorer.errors import InvalidSuiteError, UnknownNameError
@@ -141,17 +140,6 @@ def suite_folder(
     if not (final / MANIFEST).is_file():
         _build_once(sources, name_or_path, final, samples, seed)
     return final
-
-
-def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where built suites are kept: $ECHELON_CACHE, else the platform's folder for caches."""
-    if chosen := environment.get("ECHELON_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "echelon"
-    if sys.platform == "win32":
-        return Path(environment.get("LOCALAPPDATA", Path.home())) / "echelon" / "cache"
-    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "echelon"
 
 
 def _build_once(sources: Sources, name: str, final: Path, samples: int, seed: int) -> None:

@@ -19,6 +19,8 @@ from echelon.server.hosts.remote import Remote
 from echelon.server.hosts.supervised import Supervised
 
 _DEVICES = "CUDA_VISIBLE_DEVICES"
+_PLACES = frozenset((_DEVICES, "NVIDIA_VISIBLE_DEVICES"))
+"""Variables that say where a process runs and change no answer."""
 _EXPANSION = 4
 """What a message may be larger as a frame: numbers are text there."""
 
@@ -32,7 +34,7 @@ def hosts_of(config: ModelConfig, registry: Registry, trust: Collection[str], li
     make: Callable[[int | None], Host]
     if _isolation(config, entry, trust) is Isolation.INPROC:
         adapter_class = registry.load(config.adapter, trust=True)
-        make = lambda device: InProcess(config.name, adapter_class, partial(_plan, config, device))  # noqa: E731  (two makers of one name)
+        make = lambda device: InProcess(config.name, adapter_class, partial(_plan, config, device), entry)  # noqa: E731  (two makers of one name)
     else:
         make = partial(_supervised, config, limits)
     devices: list[int | None] = [*config.devices] or [None]
@@ -62,7 +64,10 @@ def _plan(config: ModelConfig, device: int | None = None) -> Plan:
     values, folder = config.values()
     given = f"settings of model {config.name!r}" if values else f"model {config.name!r} was given no settings"
     where = str(config.settings_file or given)
-    return Plan(values if device is None else {**values, "device": f"cuda:{device}"}, str(folder), where)
+    given_values = values if device is None else {**values, "device": f"cuda:{device}"}
+    asked = config.process.environment.items()
+    environment = tuple(sorted((name, each) for name, each in asked if each is not None and name not in _PLACES))
+    return Plan(given_values, str(folder), where, environment)
 
 
 def _supervised(config: ModelConfig, limits: Limits, device: int | None) -> Supervised:

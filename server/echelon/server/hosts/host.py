@@ -8,12 +8,16 @@ from typing import Any, Protocol
 
 from echelon.adapters import Card, Outcome, Request, Returned
 from echelon.adapters.hosting import Opened
+from echelon.adapters.identity import Identity
 
 
 class OnReady(Protocol):
-    """Told, in the event loop, that an open adapter is away, and that it is back, with its card if that may differ."""
+    """Told, in the event loop, that an open adapter is away, or back with its card and identity if these may differ.
 
-    def __call__(self, ready: bool, card: Card | None = None) -> None: ...
+    It is told before anything that the adapter answers afterwards.
+    """
+
+    def __call__(self, ready: bool, card: Card | None = None, identity: Identity | None = None) -> None: ...
 
 
 class Isolation(StrEnum):

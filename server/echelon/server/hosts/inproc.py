@@ -7,6 +7,7 @@ from typing import Any
 
 from echelon.adapters import AsyncAdapter, BatchAdapter, Outcome, Request, Returned
 from echelon.adapters.hosting import Opened, Plan, open_adapter, run
+from echelon.adapters.registry import Entry
 from echelon.server.hosts.host import Isolation, OnReady
 from echelon.server.threads import in_thread
 
@@ -17,16 +18,23 @@ class InProcess:
     isolation = Isolation.INPROC
 
     def __init__(
-        self, name: str, adapter_class: type[BatchAdapter[Any] | AsyncAdapter[Any]], plan: Callable[[], Plan]
+        self,
+        name: str,
+        adapter_class: type[BatchAdapter[Any] | AsyncAdapter[Any]],
+        plan: Callable[[], Plan],
+        entry: Entry | None,
     ) -> None:
         self._name = name
         self._class = adapter_class
         self._plan = plan
+        self._entry = entry
         self._adapter: Any = None
 
     async def open(self, on_ready: OnReady) -> Opened:
         """Open the adapter in a thread; raises what went wrong."""
-        self._adapter, opened = await in_thread(lambda: open_adapter(self._class, self._plan()), f"opens {self._name}")
+        self._adapter, opened = await in_thread(
+            lambda: open_adapter(self._class, self._plan(), self._entry), f"opens {self._name}"
+        )
         return opened
 
     def wait(self, timeout_s: float) -> bool:

@@ -17,6 +17,7 @@ PASSED = (
     "CUDA_DEVICE_ORDER",
     "CUDA_HOME",
     "CUDA_VISIBLE_DEVICES",
+    "ECHELON_CACHE",
     "HF_HOME",
     "HF_HUB_OFFLINE",
     "HOME",

@@ -18,6 +18,7 @@ from echelon.adapters.errors import (
     AuthMissingError,
     ConfigurationError,
     ContentNotFoundError,
+    IdentityChangedError,
     ModelNotFoundError,
     ModelNotReadyError,
     ServerBusyError,
@@ -25,7 +26,8 @@ from echelon.adapters.errors import (
     UnsupportedError,
 )
 from echelon.adapters.hosting import Opened
-from echelon.clients import AsyncClient, Options, Pipeline, Retry
+from echelon.adapters.identity import Identity, from_card
+from echelon.clients import AsyncClient, ModelInfo, Options, Pipeline, Retry
 from echelon.clients.async_client import DEFAULT_TIMEOUT_S
 from echelon.rpc.config import Limits
 from echelon.rpc.credentials import Tokens
@@ -41,6 +43,8 @@ _PAUSES = Retry(longest_delay_s=5.0)
 _RETRY = Retry(attempts=2)
 """For a Pipeline whose connection was too old. Whoever calls us tries again; four tries of four would be sixteen."""
 _UNKNOWN = Card(version="", calls=())
+_ADAPTER = "remote"
+_UNTOLD = "everything: the model is on another server, which tells no identity"
 _STREAMS: dict[Call, Any] = {
     Call.GENERATE: AsyncClient.stream_parts,
     Call.LANGUAGE: AsyncClient.stream_language,
@@ -71,6 +75,7 @@ class Remote:
         self._lines: list[_Line] = []
         """The last one is used; calls that are under way stay on theirs."""
         self._card: Card | None = None
+        self._identity: Identity | None = None
         self._away = ""
         """The reason why the model is not there."""
         self._failures = 0
@@ -85,7 +90,11 @@ class Remote:
         await self._line()
         await self._look()
         self._watching = asyncio.create_task(self._watch())
-        return Opened(self._card or _UNKNOWN, batches=False, streams=tuple(_STREAMS))
+        card, identity = (
+            self._card or _UNKNOWN,
+            self._identity or from_card(_UNKNOWN, adapter=_ADAPTER, unverified=_UNTOLD),
+        )
+        return Opened(card, batches=False, streams=tuple(_STREAMS), identity=identity)
 
     async def _line(self) -> _Line:
         """The line for the token that the file holds now."""
@@ -107,7 +116,7 @@ class Remote:
     async def _look(self) -> None:
         try:
             async with asyncio.timeout(LOOK_S):
-                self._found(await self._card_there())
+                self._found(await self._info_there())
         except TimeoutError:
             self._lost(UnreachableError(f"the server said nothing within {LOOK_S:g} s"))
         except EchelonError as error:
@@ -116,20 +125,21 @@ class Remote:
         except Exception as error:  # noqa: BLE001  (see above)
             self._lost(EchelonError(f"the server's answer cannot be read: {error!r}"))
 
-    async def _card_there(self) -> Card:
+    async def _info_there(self) -> ModelInfo:
         client = (await self._line()).client
         info = await client.model(self._model)
         if not info.ready:
             raise ModelNotReadyError(f"the model is {info.state} there")
         if not await client.serving(self._model):
             raise ModelNotReadyError("the model cannot answer there, by its health")
-        return info.card
+        return info
 
-    def _found(self, card: Card) -> None:
-        if card != self._card:
-            self._on_ready(True, card)
+    def _found(self, info: ModelInfo) -> None:
+        card, identity = info.card, info.identity or from_card(info.card, adapter=_ADAPTER, unverified=_UNTOLD)
+        if (card, identity) != (self._card, self._identity):
+            self._on_ready(True, card, identity)
             self._log.info("remote model is there", version=card.version)
-        self._card, self._away, self._failures = card, "", 0
+        self._card, self._identity, self._away, self._failures = card, identity, "", 0
 
     def _lost(self, error: EchelonError) -> None:
         self._on_ready(False)
@@ -204,7 +214,7 @@ class Remote:
             raise ours from error
 
     def _ours(self, error: EchelonError) -> EchelonError:
-        if isinstance(error, _AWAY):
+        if isinstance(error, (*_AWAY, IdentityChangedError)):
             self._doubt.set()
         if isinstance(error, _NOT_OUR_CALLERS):
             return ModelNotReadyError(

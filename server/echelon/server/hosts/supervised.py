@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from echelon.adapters import Outcome, Request, Returned
-from echelon.adapters.errors import AdapterCrashedError, BudgetExceededError, ModelNotReadyError
+from echelon.adapters.errors import AdapterCrashedError, AdapterLoadError, BudgetExceededError, ModelNotReadyError
 from echelon.adapters.hosting import Opened, counted
 from echelon.server.hosts.host import Isolation, OnReady
 from echelon.server.hosts.process import CompanyCrashedError, GoneError, Process, Start
@@ -52,7 +52,7 @@ class Supervised:
         """The process that is open, or the next one."""
         self._current: Process | None = None
         self._sender = ThreadPoolExecutor(1, f"to {name}")
-        self._on_ready: OnReady = lambda ready, card=None: None
+        self._on_ready: OnReady = lambda ready, card=None, identity=None: None
         self._thread: threading.Thread | None = None
 
     async def open(self, on_ready: OnReady) -> Opened:
@@ -221,19 +221,26 @@ class Supervised:
         self._process.set_result(process)
         self._log.info("process started", pid=process.pid, again=not first)
         if not first:
-            self._tell(ready=True)
+            # Before `read`, so that nobody gets an answer of this process without knowing whose it is.
+            self._tell(self._back, process, opened)
         error = process.read()
         # First, so that who is asked again waits for the next process.
         self._process = _promise()
-        self._tell(ready=False)
+        self._tell(self._on_ready, False)
         said = process.end(error)
         if not self._closing.is_set():
             self._log.error("process ended", pid=process.pid, how=said)
 
-    def _tell(self, *, ready: bool) -> None:
+    def _tell(self, tell: Callable[..., None], *arguments: Any) -> None:
         # The loop is gone only when the server ends.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._on_ready, ready)
+            self._loop.call_soon_threadsafe(tell, *arguments)
+
+    def _back(self, process: Process, opened: Opened) -> None:
+        try:
+            self._on_ready(True, opened.card, opened.identity)
+        except AdapterLoadError as error:
+            process.kill(f"came back with what cannot be served: {error}")
 
     def _watch(self) -> None:
         """Kill a process that is stuck; in the event loop, which never is."""
