@@ -146,18 +146,20 @@ def frechet() -> None:
 
 def ranking() -> None:
     there = RANDOM.random((16, 256, 256)) < 0.05
-    maps = np.clip(RANDOM.normal(20_000 + 12_000 * there, 9000), 0, 65_535).astype(np.uint16)
-    pairs = [
-        (Tensor.from_array(each), Mask.from_array(truth.astype(np.uint8)))
-        for each, truth in zip(maps, there, strict=True)
-    ]
-    for name, oracle in (("ap_anomaly", average_precision_score), ("auc", roc_auc_score)):
-        compare(
-            f"{name} of a million pixels, and scikit-learn",
-            lambda name=name: scored(name, pairs),
-            lambda oracle=oracle: float(oracle(there.ravel(), maps.ravel())),
-            1e-9,
-        )
+    levels = np.clip(RANDOM.normal(20_000 + 12_000 * there, 9000), 0, 65_535).astype(np.uint16)
+    floats = RANDOM.normal(there, 1).astype(np.float32)
+    for what, maps in (("levels of 16 bits", levels), ("floats", floats)):
+        pairs = [
+            (Tensor.from_array(each), Mask.from_array(truth.astype(np.uint8)))
+            for each, truth in zip(maps, there, strict=True)
+        ]
+        for name, oracle in (("ap_anomaly", average_precision_score), ("auc", roc_auc_score)):
+            compare(
+                f"{name} of a million {what}, and scikit-learn",
+                lambda name=name, pairs=pairs: scored(name, pairs),
+                lambda oracle=oracle, maps=maps: float(oracle(there.ravel(), maps.ravel())),
+                1e-12,
+            )
 
 
 def main() -> None:

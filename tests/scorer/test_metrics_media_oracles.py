@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 from skimage import metrics as skimage_metrics
-from sklearn.metrics import average_precision_score, f1_score, jaccard_score, roc_auc_score
+from sklearn.metrics import f1_score, jaccard_score
 
-from echelon.adapters import Audio, Choice, Image, Mask, Mesh, Number, Part, PointCloud, Tensor, Text, Video
+from echelon.adapters import Audio, Choice, Image, Mask, Mesh, Part, PointCloud, Tensor, Text, Video
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.metrics.frechet import FEW, frechet
 from echelon.scorer.metrics.metric import InvalidAnswer, Metric
@@ -122,56 +122,6 @@ def test_a_video_counts_all_its_frames(name: str) -> None:
     whole = score(name, [Video.from_array(given, frames_per_second=5)], [Video.from_array(wanted, frames_per_second=5)])
     frames = [score(name, [Image.from_array(a)], [Image.from_array(b)]) for a, b in zip(given, wanted, strict=True)]
     assert whole == pytest.approx(np.mean(frames))
-
-
-def score_maps() -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Maps with many ties, and what is there."""
-    draw = random()
-    there = [draw.random((9, 8)) < 0.2 for _ in range(5)]
-    maps = [np.clip(draw.normal(20_000 + 9000 * truth, 9000), 0, 65_535) // 500 * 500 for truth in there]
-    return [each.astype(np.uint16) for each in maps], there
-
-
-@pytest.mark.parametrize(
-    ("name", "oracle"), [("ap_anomaly", average_precision_score), ("auc", roc_auc_score)], ids=["ap", "auc"]
-)
-def test_score_maps_are_ranked_as_by_scikit_learn(name: str, oracle: Any) -> None:
-    maps, there = score_maps()
-    found = score(name, [tensor(each) for each in maps], [Mask.from_array(each.astype(int)) for each in there])
-    expected = oracle(np.concatenate(there, axis=None), np.concatenate(maps, axis=None))
-    assert found == pytest.approx(expected, abs=1e-12)
-
-
-def test_a_grey_image_is_a_score_map_and_a_white_one_its_truth() -> None:
-    given, wanted = pictures(20, 30)
-    found = score("auc", [Image.from_array(given)], [Image.from_array(wanted)])
-    assert found == pytest.approx(roc_auc_score(wanted.ravel() > 127, given.ravel()))
-
-
-@pytest.mark.parametrize("name", ["ap_anomaly", "auc"])
-def test_a_failed_score_map_is_wrong_everywhere(name: str) -> None:
-    of = built(name)
-    maps, there = score_maps()
-    masks = [Mask.from_array(each.astype(int)) for each in there]
-    rows = [of.sample(tensor(each), [mask]) for each, mask in zip(maps, masks, strict=True)]
-    failed = [of.worst([mask]) for mask in masks]
-    assert of.finish(rows) > of.finish([*rows[:-1], failed[-1]]) > of.finish(failed) == 0
-    assert len({of.finish([rows[at] for at in random().permutation(5)]) for _ in range(10)}) == 1
-    assert np.isnan(of.finish([of.sample(Number(0.5), [Number(0)])]))
-
-
-@pytest.mark.parametrize(
-    ("prediction", "reason"),
-    [
-        (tensor([[0.5, 1.5]]), "between 0 and 1"),
-        (tensor([[np.nan, 0.5]]), "between 0 and 1"),
-        (tensor([[1, 0]]), "uint16"),
-        (tensor([0.5, 0.5]), r"\(2,\), \(1, 2\) is wanted"),
-    ],
-)
-def test_scores_that_cannot_be_are_invalid(prediction: Part, reason: str) -> None:
-    with pytest.raises(InvalidAnswer, match=reason):
-        score("auc", [prediction], [Mask.from_array(np.array([[0, 1]]))])
 
 
 def test_dice_is_the_f1_of_pixels() -> None:
