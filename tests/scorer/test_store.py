@@ -21,7 +21,7 @@ from echelon.scorer.store import Attempt, Rows, RunRecord, Store
 from echelon.scorer.usage import Spent, TotalUsage
 
 CARD = Card("1", (CallSupport(Call.LANGUAGE, (Kind.TEXT,), (Kind.TEXT,)),), name="parrot")
-SUITE = {"folder": "/suites/mine", "tasks": ["t"], "name": "mine", "digest": "d" * 64}
+SUITE = {"folder": "/suites/mine", "tasks": ["t", "u"], "name": "mine", "digest": "d" * 64}
 RECORD = RunRecord("ab" * 32, SUITE, CARD, "here:1/parrot", 0, {"temperature": "0"}, "2026-01-01T00:00:00")
 RUN = RECORD.run
 
@@ -164,12 +164,14 @@ def test_what_calls_took_is_summed_by_task(store: Store) -> None:
         ("u", "a", Usage(5)),
     ]
     store.commit(RUN, Rows(spent=[Spent(*each) for each in spent]))
-    store.commit("another", Rows(spent=[Spent("t", "a", Usage(99))]))
+    store.create(replace(RECORD, run="cd" * 32))
+    store.commit("cd" * 32, Rows(spent=[Spent("t", "a", Usage(99))]))
     assert store.usage(RUN) == {
         "t": TotalUsage(3, 2, Usage(21, 5, 1100, 3, 4)),
         "u": TotalUsage(1, 1, Usage(5)),
     }
-    assert store.usage("none") == {}
+    with pytest.raises(UnknownNameError, match="no run 'none'"):
+        store.usage("none")
 
 
 def test_absurd_counts_spoil_no_run(store: Store) -> None:

@@ -80,10 +80,11 @@ def read(store: Store, *samples: str) -> list[SampleOutcome | None]:
 
 
 def test_an_older_store_is_read_as_it_is(folder: Path, version: int) -> None:
+    record = replace(RECORD, store_version=version)
     before = (folder / "journal.sqlite").read_bytes()
     with Store(folder) as store:
-        assert store.run("last") == RECORD
-        assert store.runs() == [RECORD]
+        assert store.run("last") == record
+        assert store.runs() == [record]
         assert read(store, "a", "b") == [OUTCOME, None]
         assert store.attempts(RUN) == [ATTEMPT]
         assert store.usage(RUN) == ({} if version == 2 else {"t": TotalUsage(1, 1, Usage(7, 3))})
@@ -92,12 +93,13 @@ def test_an_older_store_is_read_as_it_is(folder: Path, version: int) -> None:
 
 def test_an_older_store_is_migrated_when_it_is_written_to(folder: Path, version: int) -> None:
     later = replace(RECORD, run="cd" * 32, created="2027", nonce="n", identity={"adapter": "parrot"})
+    record = replace(RECORD, store_version=version)
     with Store(folder, write=True) as store:
-        assert store.run("last") == RECORD
+        assert store.run("last") == record
         store.create(later)
         store.commit(RUN, Rows([(replace(OUTCOME, sample="b"), 1.0)], spent=[Spent("t", "b", Usage(1, 1))]))
     with Store(folder) as store:
-        assert store.runs() == [later, RECORD]
+        assert store.runs() == [later, record]
         assert read(store, "a", "b") == [OUTCOME, replace(OUTCOME, sample="b")]
         assert store.attempts(RUN) == [ATTEMPT]
         calls = 1 if version == 2 else 2

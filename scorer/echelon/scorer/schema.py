@@ -1,4 +1,4 @@
-"""The tables of the store, and how their version is told."""
+"""The tables of the store, their versions, and how older ones are read and migrated."""
 
 from __future__ import annotations
 
@@ -11,23 +11,29 @@ from echelon.scorer.errors import StoreError
 APPLICATION_ID = 0x45636865  # "Eche"
 VERSION = 4
 READABLE = (2, 3, VERSION)
-"""Version 2 has no table of usage; 2 and 3 lack the columns of `_ADDED`."""
+"""Version 2 has no table of usage; 2 and 3 lack the columns of `_ADDED` and the table of digests."""
 WITHOUT_USAGE = 2
+TIED = 4
+"""Runs that this version or a later one created are tied: every row has a checksum, every task's rows a digest."""
 
 metadata = sql.MetaData()
 runs = sql.Table(
     "runs",
     metadata,
     sql.Column("run", sql.String, primary_key=True),
-    sql.Column("suite", sql.JSON, nullable=False),
+    # JSON, as are settings, sota and identity. Read as text, for a checksum is over what is stored.
+    sql.Column("suite", sql.Text, nullable=False),
     sql.Column("card", sql.LargeBinary, nullable=False),
     sql.Column("target", sql.String, nullable=False),
     sql.Column("seed", sql.Integer, nullable=False),
-    sql.Column("settings", sql.JSON, nullable=False),
-    sql.Column("sota", sql.JSON),
+    sql.Column("settings", sql.Text, nullable=False),
+    sql.Column("sota", sql.Text),
     sql.Column("created", sql.String, nullable=False),
     sql.Column("nonce", sql.String, nullable=False),
-    sql.Column("identity", sql.JSON),
+    sql.Column("identity", sql.Text),
+    # The version that created the run.
+    sql.Column("store_version", sql.Integer, nullable=False),
+    sql.Column("checksum", sql.LargeBinary),
 )
 outcomes = sql.Table(
     "outcomes",
@@ -55,6 +61,7 @@ attempts = sql.Table(
     sql.Column("reason", sql.String, nullable=False),
     sql.Column("detail", sql.String, nullable=False),
     sql.Column("at", sql.String, nullable=False),
+    sql.Column("checksum", sql.LargeBinary),
 )
 usage = sql.Table(
     "usage",
@@ -68,19 +75,51 @@ usage = sql.Table(
     sql.Column("cost_nano_usd", sql.Integer, nullable=False),
     sql.Column("queue_us", sql.Integer, nullable=False),
     sql.Column("compute_us", sql.Integer, nullable=False),
+    sql.Column("checksum", sql.LargeBinary),
 )
+digests = sql.Table(
+    "digests",
+    metadata,
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("task", sql.String, primary_key=True),
+    # The name of the table whose rows it is over.
+    sql.Column("relation", sql.String, primary_key=True),
+    sql.Column("row_count", sql.Integer, nullable=False),
+    sql.Column("digest", sql.LargeBinary, nullable=False),
+    sql.Column("checksum", sql.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+TIED_TABLES = (outcomes, attempts, usage)
+"""The tables that hold a task's rows."""
 
-_ADDED = {"runs": {"nonce": "''", "identity": "NULL"}}
-"""Columns that version 4 added, with their values in older rows."""
+_ADDED = {
+    "runs": {"nonce": "''", "identity": "NULL", "store_version": "{version}", "checksum": "NULL"},
+    "attempts": {"checksum": "NULL"},
+    "usage": {"checksum": "NULL"},
+}
+"""Columns that version 4 added, and their values in rows that an older `version` wrote."""
+_UNCOVERED = ("number", "checksum")
+"""Numbers of rows are the file's own; a copy or a merge gives others."""
 
 
-def columns(table: sql.Table, version: int) -> list[sql.ColumnElement[Any]]:
-    """Return the columns of `table` as a file of `version` has them, and the value of older rows for the others."""
-    added = _ADDED.get(table.name, {}) if version < VERSION else {}
-    return [
-        sql.literal_column(added[column.name], column.type).label(column.name) if column.name in added else column
-        for column in table.c
-    ]
+def covered(table: sql.Table) -> tuple[str, ...]:
+    """Return the columns that a row's checksum is over, in their order."""
+    return tuple(column.name for column in table.c if column.name not in _UNCOVERED)
+
+
+def select(table: sql.Table, version: int) -> sql.Select[Any]:
+    """Return the query for what a file of `version` stores in `table`: the covered columns, then the checksum.
+
+    Values come as SQLite stores them, for those of a damaged row may have any type.
+    """
+    added = _ADDED.get(table.name, {}) if version < TIED else {}
+
+    def column(name: str) -> sql.ColumnElement[Any]:
+        if name in added:
+            return sql.literal_column(added[name].format(version=version)).label(name)
+        return sql.type_coerce(table.c[name], sql.types.NULLTYPE).label(name)
+
+    return sql.select(*map(column, (*covered(table), "checksum"))).select_from(table)
 
 
 def prepare(connection: sql.Connection, where: str, *, write: bool) -> int:
@@ -92,6 +131,8 @@ def prepare(connection: sql.Connection, where: str, *, write: bool) -> int:
     version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
     if application not in (0, APPLICATION_ID):
         raise StoreError(f"{where} belongs to another program; name another --store")
+    if version in READABLE and (digests.name in sql.inspect(connection).get_table_names()) != (version >= TIED):
+        raise StoreError(f"{where} is damaged: it has not the tables of its version {version}; put a copy back")
     if version == VERSION or (version in READABLE and not write):
         return version
     if version not in (0, *READABLE):
@@ -102,17 +143,18 @@ def prepare(connection: sql.Connection, where: str, *, write: bool) -> int:
     if not write:
         raise StoreError(f"{where} is empty; evaluate something first, or name another --store")
     if version:
-        _migrate(connection)
+        _migrate(connection, version)
     metadata.create_all(connection)
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
     return VERSION
 
 
-def _migrate(connection: sql.Connection) -> None:
-    for table, added in _ADDED.items():
-        for name, value in added.items():
+def _migrate(connection: sql.Connection, version: int) -> None:
+    present = sql.inspect(connection).get_table_names()
+    for table in filter(present.__contains__, _ADDED):
+        for name, value in _ADDED[table].items():
             column = metadata.tables[table].c[name]
             kind = column.type.compile(connection.dialect)
-            null = "" if column.nullable else " NOT NULL"
-            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {kind}{null} DEFAULT {value}")
+            rule = f"{'' if column.nullable else 'NOT NULL '}DEFAULT {value.format(version=version)}"
+            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {kind} {rule}")
