@@ -47,7 +47,7 @@ class CheckedReader:
         if row is None:
             self._check_orphans(schema.digests.c.run == run)
         else:
-            self._check_run_row(row)
+            self.check_run_row(row)
         return row
 
     def runs(self, prefix: str = "") -> list[Any]:
@@ -57,7 +57,7 @@ class CheckedReader:
             query = query.where(schema.runs.c.run.startswith(prefix, autoescape=True))
         rows = list(self.connection.execute(query))
         for row in rows:
-            self._check_run_row(row)
+            self.check_run_row(row)
         if not prefix:
             self._check_orphans(schema.digests.c.run.not_in(sql.select(schema.runs.c.run)))
         return rows
@@ -88,17 +88,20 @@ class CheckedReader:
         )
         return {row.sample: row for row in self.connection.execute(query)}
 
-    def digests(self, table: sql.Table, run: Any, task: str | None = None) -> dict[str, SetDigest]:
-        """Return the stored digests of a tied run's rows in `table`, by task: of all its tasks, or of one."""
+    def digests(self, table: sql.Table, run: Any, task: str | None = None) -> dict[str, SetDigest | None]:
+        """Return the stored digests of a tied run's rows in `table`, by task: of all its tasks, or of one.
+
+        None stands for a digest that is damaged.
+        """
         columns = schema.digests.c
         query = self._select(schema.digests).where(columns.run == run.run, columns.relation == table.name)
         if task is not None:
             query = query.where(columns.task == task)
-        found: dict[str, SetDigest] = {}
+        found: dict[str, SetDigest | None] = {}
         for row in self.connection.execute(query):
-            if checksum(schema.digests.name, row[:-1]) == row.checksum:
-                found[row.task] = SetDigest.of(row.row_count, row.digest)
-            else:
+            intact = checksum(schema.digests.name, row[:-1]) == row.checksum
+            found[row.task] = SetDigest.of(row.row_count, row.digest) if intact else None
+            if not intact:
                 self.report(f"{_digest(table, run, row.task)} is damaged")
         # What is written with the run itself cannot be missing.
         if task is None or task not in found:
@@ -110,34 +113,41 @@ class CheckedReader:
 
     def check(self, run: Any) -> None:
         """Report all that is wrong with the rows of a run."""
-        for table in schema.TIED_TABLES:
-            if table is not schema.usage or self.version != schema.WITHOUT_USAGE:
-                for _ in self.rows(table, run):
-                    pass
+        for table in self.tables():
+            for _ in self.rows(table, run):
+                pass
+
+    def tables(self) -> tuple[sql.Table, ...]:
+        """Return the tables of the file that hold rows of tasks."""
+        without = (schema.usage,) if self.version == schema.WITHOUT_USAGE else ()
+        return tuple(table for table in schema.TASK_TABLES if table not in without)
+
+    def check_run_row(self, row: Any) -> None:
+        """Report a run's row that is damaged."""
+        if row.store_version == schema.VERSION:
+            intact = checksum(schema.runs.name, row[:-1]) == row.checksum
+        else:
+            intact = row.store_version in schema.UNTIED and row.checksum is None
+        if not intact:
+            self.report(f"the row of run {str(row.run)[:12]} is damaged")
 
     def _select(self, table: sql.Table) -> sql.Select[Any]:
         return schema.select(table, self.version)
 
-    def _check_run_row(self, row: Any) -> None:
-        if row.store_version == schema.VERSION:
-            intact = checksum(schema.runs.name, row[:-1]) == row.checksum
-        else:
-            intact = row.store_version in schema.READABLE and row.checksum is None
-        if not intact:
-            self.report(f"the row of run {str(row.run)[:12]} is damaged")
-
     def _check_orphans(self, where: sql.ColumnElement[bool]) -> None:
-        if self.version >= schema.TIED:
+        if self.version not in schema.UNTIED:
             query = sql.select(schema.digests.c.run).where(where).distinct()
             for run in self.connection.execute(query).scalars():
                 self.report(f"the row of run {str(run)[:12]} is missing")
 
     def _compare(
-        self, table: sql.Table, run: Any, found: Mapping[str, SetDigest], stored: Mapping[str, SetDigest]
+        self, table: sql.Table, run: Any, found: Mapping[str, SetDigest], stored: Mapping[str, SetDigest | None]
     ) -> None:
         for task in {**stored, **found}:
             here, written = found.get(task, SetDigest()), stored.get(task, SetDigest())
             what = f"{_ROWS[table.name]} of task {task}, {_in(run)}"
+            if written is None:
+                continue
             if here.count != written.count:
                 self.report(f"{written.count} {what}, were written and {here.count} are found")
             elif here != written:
@@ -146,7 +156,7 @@ class CheckedReader:
 
 def tied(run: Any) -> bool:
     """Whether a run's rows have checksums of all their values, and digests."""
-    return bool(run.store_version >= schema.TIED)
+    return run.store_version not in schema.UNTIED
 
 
 def tasks(run: Any) -> list[str]:
@@ -211,7 +221,7 @@ def _extend(reader: CheckedReader, run: Any, table: sql.Table, task: str, checks
 
 
 def _insert_digests(reader: CheckedReader, run: str, names: Sequence[str]) -> None:
-    rows = [_digest_row(run, task, table, SetDigest()) for task in names for table in schema.TIED_TABLES]
+    rows = [_digest_row(run, task, table, SetDigest()) for task in names for table in schema.TASK_TABLES]
     if rows:
         reader.connection.execute(sql.insert(schema.digests), rows)
 
@@ -233,7 +243,7 @@ def _stamped(table: sql.Table, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in(run: Any) -> str:
-    return f"in run {run.run[:12]}"
+    return f"in run {str(run.run)[:12]}"
 
 
 def _digest(table: sql.Table, run: Any, task: str) -> str:

@@ -63,12 +63,13 @@ class Database:
         try:
             with self._turn, self._engine.begin() as connection:
                 yield connection
-        except sql.exc.DatabaseError as error:
+        except (sql.exc.DatabaseError, UnicodeDecodeError) as error:
+            cause = error.orig if isinstance(error, sql.exc.DatabaseError) else error
             # The extended code has the primary one in its low byte.
-            if getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _UNUSABLE:
-                raise StoreError(f"cannot use {self.file}: {error.orig}; nothing that was stored is lost") from error
+            if getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _UNUSABLE:
+                raise StoreError(f"cannot use {self.file}: {cause}; nothing that was stored is lost") from error
             raise StoreError(
-                f"{self.file} is damaged, or no journal: {error.orig}; put a copy back, or name another --store"
+                f"{self.file} is damaged, or no journal: {cause}; put a copy back, or name another --store"
             ) from error
 
 

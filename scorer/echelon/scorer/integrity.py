@@ -30,7 +30,11 @@ def checksum_before_4(run: str, task: str, sample: str, texts: Sequence[str], an
 
     It covers neither `repeat` nor the time taken, and a text with a NUL in it can stand for two.
     """
-    covered = "\0".join((run, task, sample, *texts)).encode()
+    try:
+        covered = "\0".join((run, task, sample, *texts)).encode()
+    except TypeError:
+        # Something else than text is there: no checksum fits.
+        return b""
     return hashlib.blake2b(covered + b"\0" + (answer or b""), digest_size=16).digest()
 
 

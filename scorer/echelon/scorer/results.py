@@ -169,6 +169,9 @@ class RunResult:
     """One for each edition, in the same order."""
     usage: Mapping[str, TotalUsage] = field(default_factory=dict)
     """What the calls of each task took, by its id; only of those of which anything is known."""
+    untied: Mapping[str, int] = field(default_factory=dict)
+    """Runs that the result rests on, itself and its reference runs, whose older store cannot tell every damage; with
+    that store's version."""
 
     @property
     def total_usage(self) -> TotalUsage | None:

@@ -10,11 +10,10 @@ from echelon.scorer.errors import StoreError
 
 APPLICATION_ID = 0x45636865  # "Eche"
 VERSION = 4
-READABLE = (2, 3, VERSION)
-"""Version 2 has no table of usage; 2 and 3 lack the columns of `_ADDED` and the table of digests."""
 WITHOUT_USAGE = 2
-TIED = 4
-"""Runs that this version or a later one created are tied: every row has a checksum, every task's rows a digest."""
+"""The version before there was a table of usage; else it is as 3."""
+UNTIED = (2, 3)
+"""Versions without the table of digests and the columns of `_ADDED`: rows of their runs are not tied together."""
 
 metadata = sql.MetaData()
 runs = sql.Table(
@@ -89,8 +88,8 @@ digests = sql.Table(
     sql.Column("checksum", sql.LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
-TIED_TABLES = (outcomes, attempts, usage)
-"""The tables that hold a task's rows."""
+TASK_TABLES = (outcomes, attempts, usage)
+"""The tables that hold rows of tasks."""
 
 _ADDED = {
     "runs": {"nonce": "''", "identity": "NULL", "store_version": "{version}", "checksum": "NULL"},
@@ -112,7 +111,7 @@ def select(table: sql.Table, version: int) -> sql.Select[Any]:
 
     Values come as SQLite stores them, for those of a damaged row may have any type.
     """
-    added = _ADDED.get(table.name, {}) if version < TIED else {}
+    added = _ADDED.get(table.name, {}) if version in UNTIED else {}
 
     def column(name: str) -> sql.ColumnElement[Any]:
         if name in added:
@@ -131,15 +130,15 @@ def prepare(connection: sql.Connection, where: str, *, write: bool) -> int:
     version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
     if application not in (0, APPLICATION_ID):
         raise StoreError(f"{where} belongs to another program; name another --store")
-    if version in READABLE and (digests.name in sql.inspect(connection).get_table_names()) != (version >= TIED):
-        raise StoreError(f"{where} is damaged: it has not the tables of its version {version}; put a copy back")
-    if version == VERSION or (version in READABLE and not write):
-        return version
-    if version not in (0, *READABLE):
+    if version not in (0, *UNTIED, VERSION):
         raise StoreError(
             f"{where} has version {version} and this Echelon uses version {VERSION}; name another --store, "
             "or use the Echelon that wrote it"
         )
+    if (digests.name in sql.inspect(connection).get_table_names()) != (version == VERSION):
+        raise StoreError(f"{where} is damaged: its tables are not those of its version, {version}; put a copy back")
+    if version == VERSION or (version and not write):
+        return version
     if not write:
         raise StoreError(f"{where} is empty; evaluate something first, or name another --store")
     if version:

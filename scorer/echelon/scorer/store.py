@@ -44,8 +44,7 @@ class RunRecord:
     """What a run is; `suite` says how to open the suite again, `sota` where its specialists' scores come from.
 
     `nonce` is a random token, made once by whoever creates the run. `identity` is the model's, as its server stated it.
-    Neither is changed by a second `Store.create`. `store_version` is that of the Echelon that created the run; the rows
-    of a run before `schema.TIED` are not tied together, so that not all damage to them is found.
+    Neither is changed by a second `Store.create`. `store_version` is the version of the store that it was created in.
     """
 
     run: str
@@ -59,6 +58,11 @@ class RunRecord:
     nonce: str = ""
     identity: Mapping[str, Any] | None = None
     store_version: int = schema.VERSION
+
+    @property
+    def tied(self) -> bool:
+        """Whether the store can tell every row of the run that was changed, moved or taken away."""
+        return self.store_version not in schema.UNTIED
 
 
 @dataclass(frozen=True, slots=True)

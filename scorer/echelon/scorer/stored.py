@@ -58,8 +58,14 @@ def result_of(
         instruments,
         alpha_of(record) if alpha is None else alpha,
     )
-    result = evaluate(evaluation, store, from_plain(record.sota) if sota is None else sota, viewed=viewed)
-    return replace(result, usage=store.usage(record.run))
+    bars = from_plain(record.sota) if sota is None else sota
+    result = evaluate(evaluation, store, bars, viewed=viewed)
+    return replace(result, usage=store.usage(record.run), untied=_untied(store, record, bars))
+
+
+def _untied(store: Store, record: RunRecord, sota: Mapping[str, Sota]) -> dict[str, int]:
+    references = sorted({each.run for each in sota.values() if each.run})
+    return {each.run: each.store_version for each in (record, *map(store.run, references)) if not each.tied}
 
 
 def reopen_suite(record: RunRecord) -> StoredSuite:

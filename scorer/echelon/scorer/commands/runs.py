@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -73,6 +74,33 @@ def show_run(run: str, as_json: bool, folder: Path) -> None:
         click.echo(f"  {line}")
 
 
+@runs.command("verify")
+@click.argument("run", default="")
+@json_option
+@store_option
+def verify_runs(run: str, as_json: bool, folder: Path) -> None:
+    """Check every stored row and large answer of RUN, or of all runs.
+
+    Exit code 1: something is damaged, moved or missing; each such row is named.
+    """
+    from echelon.scorer.report import wording
+    from echelon.scorer.verification import verify
+
+    found = verify(folder, run)
+    if as_json:
+        click.echo(json.dumps({"intact": found.intact, **asdict(found)}, indent=2))
+    else:
+        for each in found.runs:
+            state = "DAMAGED" if each.problems else "intact"
+            note = "" if each.tied else f" ({wording.untied(each.store_version)})"
+            click.echo(f"{printable(each.run[:12])}  {each.outcomes:,} outcomes  {state}{note}")
+            for problem in each.problems:
+                click.echo(f"  {printable(problem)}")
+        for problem in found.problems:
+            click.echo(printable(problem))
+    sys.exit(0 if found.intact else 1)
+
+
 def _kinds_of_failure(attempts: list[dict[str, str]]) -> Iterator[str]:
     """Each with its number and where it was first met, the most frequent first."""
     first: dict[tuple[str, str], dict[str, str]] = {}
@@ -91,6 +119,7 @@ def _facts(
     times: list[float],
     used: TotalUsage,
 ) -> dict[str, Any]:
+    from echelon.scorer.report import wording
     from echelon.scorer.report.usage import as_plain
 
     return {
@@ -100,6 +129,7 @@ def _facts(
         "seed": record.seed,
         "settings": dict(record.settings),
         "engine": " ".join(filter(None, (record.card.engine, record.card.device, record.card.precision))),
+        "store": f"version {record.store_version}" if record.tied else wording.untied(record.store_version),
         **({"attempt": record.suite["attempt"]} if "attempt" in record.suite else {}),
         "sota": ", ".join(sorted({each["source"] for each in (record.sota or {}).values()})),
         "outcomes": {state.value: n for state, n in sum(counts.values(), Counter()).items()},

@@ -23,6 +23,7 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "seed": result.seed,
         "settings": dict(sorted(result.settings.items())),
         "usage": usage.as_plain(result.total_usage),
+        "untied": [{"run": run, "store_version": version} for run, version in result.untied.items()],
         "levels": [_level(*pair) for pair in zip(result.levels, result.verdicts, strict=True)],
         "tasks": [{**_task(task), "usage": usage.as_plain(result.usage.get(task.task.id))} for task in result.tasks],
     }

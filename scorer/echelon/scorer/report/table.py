@@ -102,4 +102,5 @@ def _usage(result: RunResult) -> str:
 
 def _provenance(result: RunResult) -> str:
     suite = result.suite
-    return f"run {line(result.run_id, 80)}\nsuite {line(suite.name)} {line(suite.version)}, {suite.digest}"
+    about = [f"run {line(result.run_id, 80)}", f"suite {line(suite.name)} {line(suite.version)}, {suite.digest}"]
+    return "\n".join([*about, *wording.caveats(result)])

@@ -39,6 +39,16 @@ def model_name(result: RunResult) -> str:
     return result.card.name or result.target.rpartition("/")[2]
 
 
+def untied(store_version: int) -> str:
+    """What a store of an older version cannot promise."""
+    return f"written by store version {store_version}: rows not tied together, so not all damage would be found"
+
+
+def caveats(result: RunResult) -> list[str]:
+    """A sentence for each run below the result that an older store wrote."""
+    return [f"run {run[:12]} was {untied(version)}" for run, version in result.untied.items()]
+
+
 def headline(level: LevelResult, verdict: LevelVerdict) -> str:
     """What is certified, with everything it depends on, as in "Level 3 certified on starter@1a2b, edition 2025"."""
     reached = f"Level {verdict.certified.level}" if verdict.certified.level else "No level"
