@@ -58,12 +58,12 @@ def result_of(
         instruments,
         alpha_of(record) if alpha is None else alpha,
     )
-    bars = from_plain(record.sota) if sota is None else sota
-    result = evaluate(evaluation, store, bars, viewed=viewed)
-    return replace(result, usage=store.usage(record.run), untied=_untied(store, record, bars))
+    opponents = from_plain(record.sota) if sota is None else sota
+    result = evaluate(evaluation, store, opponents, viewed=viewed)
+    return replace(result, usage=store.usage(record.run), untied=_untied(store, record, opponents))
 
 
-def _untied(store: Store, record: RunRecord, sota: Mapping[str, Sota]) -> dict[str, int]:
+def _untied(store: Store, record: RunRecord, sota: Mapping[str, TaskSota]) -> dict[str, int]:
     references = sorted({each.run for each in sota.values() if each.run})
     return {each.run: each.store_version for each in (record, *map(store.run, references)) if not each.tied}
 
