@@ -16,9 +16,9 @@ from echelon.scorer.metrics.registry import metric
 from echelon.scorer.outcomes import State
 from echelon.scorer.results import Sota, TaskResult
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
-from echelon.scorer.verdict.family import ALPHA, decide
+from echelon.scorer.verdict.budget import ALPHA
+from echelon.scorer.verdict.family import decide
 from echelon.scorer.verdict.levels import level_verdict
-from echelon.scorer.verdict.shares import shares
 from echelon.scorer.verdict.task import Measured, Opponent, examine
 
 TASKS, SAMPLES = 700, 464
@@ -74,7 +74,6 @@ def task(index: int) -> tuple[TaskResult, Measured, Opponent]:
             sota_sigmas=sigmas[1],
             above_chance=True,
             won=gate_won(score, sota, up),
-            all_or_nothing=measure.all_or_nothing,
         ),
         measured,
         opponent,
@@ -91,14 +90,13 @@ def main() -> None:
         spent += time.process_time() - started
         results.append(result)
     started = time.process_time()
-    family = shares({each.task.id: each.proportion for each in results}, ALPHA)
-    verdicts = decide(tests, family)
-    tasks = [replace(each, verdict=verdicts[each.task.id], share=family[each.task.id]) for each in results]
+    verdicts = decide(tests, tests.keys())
+    tasks = [replace(each, verdict=verdicts[each.task.id]) for each in results]
     for edition in EDITIONS:
         level_verdict(edition, tasks, Composition.SINGLE, ALPHA)
     spent += time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 2**20)
-    report(f"verdict, {TASKS} tasks, {TASKS * SAMPLES:,} samples", f"{spent:.1f} s CPU", "<= 10 s", met=spent <= 10)
+    report(f"verdict, {TASKS} tasks, {TASKS * SAMPLES:,} samples", f"{spent:.1f} s CPU", "<= 5 s", met=spent <= 5)
     report("verdict, peak memory", f"{peak:.0f} MB", "<= 500 MB", met=peak <= 500)
 
 

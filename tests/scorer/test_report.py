@@ -51,6 +51,7 @@ from echelon.scorer.suites.suite import Modality, Paradigm, SuiteInfo, Task
 from echelon.scorer.usage import TotalUsage
 from echelon.scorer.verdict.family import Bounds, LeadVerdict, TaskState, TaskVerdict
 from echelon.scorer.verdict.figures import Figure, LevelVerdict
+from echelon.scorer.verdict.levels import level_parts
 from echelon.scorer.verdict.task import Against
 
 # --- results to report ------------------------------------------------------------------------------------------------
@@ -108,13 +109,24 @@ def a_result(
 def a_verdict(score: float, sota: float | None, n: int | None, state: TaskState | None, sign: int) -> TaskVerdict:
     bounds = Bounds(score, score - 0.1, score + 0.1)
     if sota is None:
-        return TaskVerdict(50, 50, "exact binomial", bounds, 0.001, None)
+        return TaskVerdict(50, 50, "exact binomial", bounds, bounds, 0.001, 1.0, None)
     lead = sign * (score - sota)
     state = state or (TaskState.WON if lead > 0 else TaskState.BELOW if lead < 0 else TaskState.TIE)
     against = Against.PAIRS if n else Against.CONSTANT
-    sampled = None if n else 0.3
-    judged = LeadVerdict(state, against, 0.0, Bounds(lead, lead - 0.05, None), 0.01, 0.04, 1.0, sampled, 220)
-    return TaskVerdict(50, 40, "exact McNemar", bounds, 0.001, judged)
+    judged = LeadVerdict(
+        state=state,
+        against=against,
+        margin=0.0,
+        lead=Bounds(lead, lead - 0.05, None),
+        p=0.01,
+        below_p=1.0,
+        adjusted_p=0.04,
+        adjusted_below_p=1.0,
+        constant_p=None if n else 0.003,
+        needed_n=220,
+        undone_by=0.012,
+    )
+    return TaskVerdict(50, 40, "exact McNemar", bounds, bounds, 0.001, 1.0, judged)
 
 
 def a_level(edition: Edition, level: int = 3, *, synergy_counts: bool = True, notes: Sequence[str] = ()) -> LevelResult:
@@ -129,7 +141,7 @@ def a_level_verdict(level: LevelResult) -> LevelVerdict:
     ps = {1: 0.001, 2: 0.002, 3: 0.2, 4: 1.0, 5: 1.0}
     certified, possible = Figure(2, 48.0, 0.0, 0.0, 0.0), Figure(5, 60.0, 55.5, 44.5, 33.5)
     edition: Edition = "2024" if level.edition == "2024" else "2025"
-    return LevelVerdict(edition, 0.05, paper, certified, possible, ps)
+    return LevelVerdict(edition, 0.05, paper, certified, possible, ps, level_parts(0.05))
 
 
 CARD = Card(
@@ -328,9 +340,9 @@ def test_a_task_is_won_tied_or_below(score: float, sota: float | None, word: str
 
 def test_a_win_over_a_published_constant_is_worded_so() -> None:
     shown = page(a_run(a_result(n=None)))
-    assert shown.with_class("mark")[0]["title"].startswith("above the published figure")
+    assert "the published figure is taken to have been measured on as many" in shown.with_class("mark")[0]["title"]
     assert "a published figure" in shown.text
-    assert "0.3 had the published figure been measured on as many samples" in shown.text
+    assert "0.003 if the published figure had no error" in shown.text
 
 
 def test_a_task_that_is_open_says_what_would_decide() -> None:

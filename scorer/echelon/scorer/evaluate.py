@@ -18,9 +18,9 @@ from echelon.scorer.outcomes import State
 from echelon.scorer.results import PendingSota, RunResult, Sota, TaskResult, TaskSota
 from echelon.scorer.suites.suite import Suite, Task
 from echelon.scorer.tallies import Journal, Outcomes, Tally
-from echelon.scorer.verdict.family import ALPHA, decide
+from echelon.scorer.verdict.budget import ALPHA
+from echelon.scorer.verdict.family import decide
 from echelon.scorer.verdict.levels import level_verdict
-from echelon.scorer.verdict.shares import shares
 from echelon.scorer.verdict.task import Measured, Opponent, TaskTest, examine
 
 VIEWED = 3
@@ -73,12 +73,9 @@ def evaluate(
 
 def _judged(found: Sequence[tuple[TaskResult, TaskTest | None]], alpha: float) -> tuple[TaskResult, ...]:
     """The tasks with their verdicts: every task with a sota is of the family, whether it could be tested or not."""
-    family = shares({result.task.id: result.proportion for result, _ in found if result.sota is not None}, alpha)
+    family = [result.task.id for result, _ in found if result.sota is not None]
     verdicts = decide({result.task.id: test for result, test in found if test is not None}, family, alpha)
-    return tuple(
-        replace(result, verdict=verdicts.get(result.task.id), share=family.get(result.task.id, 1.0))
-        for result, _ in found
-    )
+    return tuple(replace(result, verdict=verdicts.get(result.task.id)) for result, _ in found)
 
 
 def _scope(evaluation: Evaluation) -> str:
@@ -117,7 +114,6 @@ def _task_result(
         above_chance=answered and score is not None and _clearly_above(task.chance, score, measure, tally.rows),
         won=answered and score is not None and opponent is not None and gate_won(score, opponent.score, up),
         viewed=tuple(tally.viewed),
-        all_or_nothing=measure.all_or_nothing,
     )
     # Of a task without a single answer there is nothing to test.
     return result, None if score is None or not answered else _test(measure, task, tally, opponent)
@@ -145,7 +141,7 @@ def _test(measure: Metric, task: Task, tally: Tally, sota: Sota | None) -> TaskT
     opponent = None
     if sota is not None:
         rows = tally.reference if len(tally.reference) == tally.samples else None
-        opponent = Opponent(sota.score, task.margin, sota.n, rows)
+        opponent = Opponent(sota.score, task.margin, sota.n, rows, sota.standard_error)
     return examine(Measured(measure, tally.rows, tally.clusters, tally.worst), task.chance, opponent)
 
 

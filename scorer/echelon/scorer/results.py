@@ -12,15 +12,14 @@ from echelon.scorer.suites.suite import SuiteInfo, Task
 from echelon.scorer.usage import TotalUsage, total
 from echelon.scorer.verdict.family import TaskVerdict
 from echelon.scorer.verdict.figures import LevelVerdict
-from echelon.scorer.verdict.shares import Proportion
 
 
 @dataclass(frozen=True, slots=True)
 class Sota:
     """What a task's specialist reached, in the metric's own unit.
 
-    `source` says where from, for people; `n` is None for a published constant, and a win is then only "above the
-    published figure". `metric_id` is empty where nobody knows how it was measured.
+    `source` says where from, for people; `n` is how many samples it was measured on, None where that is unknown.
+    `metric_id` is empty where nobody knows how it was measured.
     """
 
     score: float
@@ -29,6 +28,8 @@ class Sota:
     metric_id: str = ""
     run: str = ""
     """The id of the reference run, empty for a figure from elsewhere."""
+    standard_error: float | None = None
+    """Of the score, in its unit, where one was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +91,6 @@ class TaskResult:
     """Why the metric cannot be computed here, empty where it can."""
     verdict: TaskVerdict | None = None
     """None where there is no score."""
-    all_or_nothing: bool = False
-    """Whether each sample is right or wrong, and the score the share of the right ones."""
-    share: float = 1.0
-    """Of what the run may be wrong by, the task's share before it is looked at; 1 is an equal one."""
-
-    @property
-    def proportion(self) -> Proportion | None:
-        """What is known of the task before it is asked, if it is one of right and wrong answers against a constant."""
-        sota = self.sota
-        if sota is None or sota.n is not None or sota.run or not self.all_or_nothing:
-            return None
-        return Proportion(self.sample_count, sota.score + self.task.margin)
 
     @property
     def nothing_answered(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,23 @@ from echelon.scorer.suites.suite import Suite
 
 @dataclass(frozen=True)
 class Published:
-    """A figure in a sota file: `{"tasks": {TASK: {"score": 0.9, "source": "...", "n": 500}}}`."""
+    """A figure in a sota file: `{"tasks": {TASK: {"score": 0.9, "source": "...", "n": 500}}}`.
+
+    `standard_error` is that of the score, in its own unit; with it `n` is not needed.
+    """
 
     score: float
     source: str
     n: int | None = None
+    standard_error: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.score):
+            raise ValueError(f"'score' must be finite, not {self.score}")
+        if self.n is not None and self.n < 1:
+            raise ValueError(f"'n' must be at least 1, not {self.n}")
+        if self.standard_error is not None and not (isfinite(self.standard_error) and self.standard_error > 0):
+            raise ValueError(f"'standard_error' must be above 0 and finite, not {self.standard_error}")
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,10 @@ def from_file(path: Path, suite: Suite) -> dict[str, Sota]:
     strangers = sorted(set(file.tasks) - known)
     if strangers:
         raise SettingsError(f"{path}: {suite.info.name} has no task {', '.join(strangers)}")
-    return {task: Sota(figure.score, figure.source, figure.n) for task, figure in file.tasks.items()}
+    return {
+        task: Sota(figure.score, figure.source, figure.n, standard_error=figure.standard_error)
+        for task, figure in file.tasks.items()
+    }
 
 
 def to_plain(sota: Mapping[str, TaskSota]) -> dict[str, Any]:

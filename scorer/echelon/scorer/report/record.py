@@ -72,7 +72,9 @@ def _level(level: LevelResult, verdict: LevelVerdict) -> dict[str, Any]:
         "alpha": verdict.alpha,
         "certified": asdict(verdict.certified),
         "possible": asdict(verdict.possible),
+        "basis": verdict.basis,
         "p": {str(number): p for number, p in verdict.p.items()},
+        "p_at_most": {str(number): part for number, part in verdict.parts.items()},
         "synergy_counts": level.synergy_counts,
         "by_modality": {
             name: dict(zip(("s2", "s3", "s4"), scores, strict=True)) for name, scores in level.by_modality.items()
@@ -98,7 +100,6 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "mark": wording.mark(task).word,
         "won": task.won,
         "verdict": None if task.verdict is None else asdict(task.verdict),
-        "share": task.share,
         "sigmas": dict(task.sigmas),
         "lift": {edition: wording.lift(task, edition) for edition in task.sigmas},
         "sota_sigmas": dict(task.sota_sigmas),
@@ -111,4 +112,6 @@ def _task(task: TaskResult) -> dict[str, Any]:
 
 
 def _sota(sota: Sota | None) -> dict[str, Any] | None:
-    return None if sota is None else {"score": sota.score, "source": sota.source, "n": sota.n}
+    if sota is None:
+        return None
+    return {"score": sota.score, "source": sota.source, "n": sota.n, "standard_error": sota.standard_error}

@@ -142,28 +142,39 @@ def mark(task: TaskResult) -> Mark:
 
 
 def _won(verdict: LeadVerdict, _: str) -> Mark:
-    constant = verdict.against is Against.CONSTANT
-    above = "the published figure" if constant else "the sota"
-    return Mark("won", f"above {above} beyond doubt, also when all tasks of the run are looked at", "✓")
+    meaning = "significantly above its sota and above chance, also among all tasks of the run"
+    if verdict.against is Against.CONSTANT:
+        meaning += "; the published figure is taken to have been measured on as many samples"
+    return Mark("won", meaning, "✓")
 
 
 def _undecided(_: LeadVerdict, obstacle: str) -> Mark:
-    return Mark("undecided", obstacle or "neither above nor below the sota beyond doubt", "?")
+    return Mark("undecided", obstacle or "neither significantly above nor below the sota", "?")
 
 
 _STATES: Mapping[TaskState, Callable[[LeadVerdict, str], Mark]] = {
     TaskState.WON: _won,
     TaskState.TIE: lambda *_: Mark("tie", "no sample tells the model from the reference run", "="),
     TaskState.LIKELY: lambda *_: Mark(
-        "likely", "above the sota beyond doubt by itself, but not when all tasks of the run are looked at", "↑"
+        "likely", "significantly above the sota by itself (5 %), but not among all tasks of the run", "↑"
     ),
     TaskState.UNDECIDED: _undecided,
-    TaskState.BELOW: lambda *_: Mark("below", "below the sota, also when all tasks are looked at", "↓"),
+    TaskState.BELOW: lambda *_: Mark("below", "significantly below the sota, also among all tasks of the run", "↓"),
 }
 
 
+def basis(verdict: LevelVerdict) -> str:
+    """What the certified level rests on at its weakest, empty where it is nothing but chance."""
+    if verdict.basis is None:
+        return ""
+    text = f"rests on sotas known from {verdict.basis}"
+    if verdict.basis is Against.CONSTANT:
+        text += ", each taken to have been measured on as many samples as the model"
+    return text
+
+
 def lead(verdict: LeadVerdict) -> str:
-    """The lead over the sota with its 95 % bounds, as in "+0.080 (+0.012 to +0.213)"."""
+    """The lead over the sota with its two 95 % bounds, as in "+0.080 (+0.012 to +0.213)"."""
     low, high = (("…" if end is None else signed(end)) for end in (verdict.lead.lower, verdict.lead.upper))
     return f"{signed(verdict.lead.value)} ({low} to {high})"
 

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from echelon.scorer.results import RunResult
-from echelon.scorer.verdict.family import Bounds, LeadVerdict, TaskState
-from echelon.scorer.verdict.tail import deviate
+from echelon.scorer.verdict.family import Bounds, LeadVerdict, TaskState, holm
+from echelon.scorer.verdict.p_value import z_score
 
 LEVEL = 0.05
-"""How often any task may be said to differ that does not, in either direction."""
+"""Probability, at most, that any task is called different that is not, in either direction."""
 POWER = 0.8
-
-_WORDS = {TaskState.WON: "better", TaskState.BELOW: "worse", TaskState.TIE: "the same"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +32,42 @@ class Comparison:
 
 
 def compared(result: RunResult) -> Iterator[Comparison]:
-    """The tasks of a run that was judged with the other as its reference run, at `LEVEL / 2` in each direction."""
-    family = sum(task.sota is not None for task in result.tasks)
-    for task in result.tasks:
-        verdict = task.verdict
-        if task.score is None or task.sota is None or verdict is None or verdict.sota is None:
+    """Compare the tasks of a run that was judged with the other as its reference run, two-sided at `LEVEL`.
+
+    The result's own alpha must be `LEVEL / 2`, so that the bounds of each difference are a 95 % interval.
+    """
+    family = [task for task in result.tasks if task.sota is not None]
+    leads = {
+        task.task.id: task.verdict.sota for task in family if task.verdict is not None and task.verdict.sota is not None
+    }
+    adjusted = holm({task: min(1.0, 2 * min(lead.p, lead.below_p)) for task, lead in leads.items()}, len(family))
+    for task in family:
+        verdict, lead = task.verdict, leads.get(task.task.id)
+        if task.score is None or task.sota is None or verdict is None or lead is None:
             continue
-        lead = verdict.sota
+        p = adjusted[task.task.id]
         yield Comparison(
             task=task.task.id,
             first=task.score,
             second=task.sota.score,
             difference=lead.lead,
-            p=min(1.0, 2 * min(lead.adjusted_p, lead.below_p)),
-            word=_WORDS.get(lead.state, "undecided"),
-            detectable=None if verdict.obstacle else _detectable(lead, family),
+            p=p,
+            word=_word(lead, p),
+            detectable=None if verdict.obstacle else _detectable(lead, len(family)),
         )
 
 
+def _word(lead: LeadVerdict, p: float) -> str:
+    if lead.state is TaskState.TIE:
+        return "the same"
+    if p > LEVEL:
+        return "undecided"
+    return "better" if lead.lead.value > 0 else "worse"
+
+
 def _detectable(lead: LeadVerdict, family: int) -> float | None:
-    """From the interval's width, which stands for the error; the strictest of Holm's steps counts."""
+    """Estimate the detectable difference from the interval's width; the strictest of Holm's steps counts."""
     if lead.lead.lower is None or lead.lead.upper is None:
         return None
-    error = (lead.lead.upper - lead.lead.lower) / 2 / deviate(LEVEL / 2)
-    return error * (deviate(LEVEL / 2 / family) + deviate(1 - POWER))
+    error = (lead.lead.upper - lead.lead.lower) / 2 / z_score(LEVEL / 2)
+    return error * (z_score(LEVEL / 2 / family) + z_score(1 - POWER))

@@ -10,7 +10,7 @@ from math import isinf
 from typing import TYPE_CHECKING, NamedTuple
 
 from echelon.scorer.metrics.metric import MeanMetric, Metric, RatioMetric, Stats
-from echelon.scorer.verdict.tail import deviate, tail
+from echelon.scorer.verdict.p_value import COARSE, TOLERANCE, p_not_above_zero, z_score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_GROUPS = 100
 """Groups that are left out in turn where a metric has no sums: clusters are pooled into so many."""
 _STEPS = 60
-_NEAR = 5e-4
+_NEAR = 2e-3
 """How near a bound is to where it should be, in standard errors."""
 
 
@@ -28,7 +28,8 @@ class Evidence:
     """A score as a mean over clusters, higher being better whatever the metric's direction.
 
     The score is above a figure where the mean of `gains - figure * sizes` is above 0. `floor` and `ceiling` are the
-    least and the most that a cluster of size `largest` could have gained.
+    least and the most that a cluster of size `largest` can gain on the metric's scale, seen or not; infinite where the
+    scale has no end.
     """
 
     gains: NDArray[np.float64]
@@ -46,19 +47,21 @@ class Evidence:
             return float((self.gains * self.copies).sum() / (self.sizes * self.copies).sum())
         return float(self.gains.sum() / self.sizes.sum())
 
-    def above(self, figure: float, times: float = 1.0) -> float:
-        """The p value of "not above `figure`", were there `times` as many clusters like these."""
-        import numpy as np
+    def above(self, figure: float, times: float = 1.0, tolerance: float = TOLERANCE) -> float:
+        """Compute the p value of "not above `figure`", were there `times` as many clusters like these.
 
+        It is at least 0.5 where the score itself is not above `figure`.
+        """
         if isinf(self.floor):
             return 1.0
         gains, sizes, copies = self._distinct
-        floor = np.array([self.floor - figure * self.largest])
-        return float(tail((gains - figure * sizes)[None], copies[None] * times, floor)[0])
+        worst = self.floor - figure * self.largest
+        found = p_not_above_zero(gains - figure * sizes, copies * times, worst, tolerance)
+        return found if self.value > figure else max(found, 0.5)
 
-    def below(self, figure: float, times: float = 1.0) -> float:
-        """The p value of "not below `figure`"."""
-        return self.mirrored.above(-figure, times)
+    def below(self, figure: float, times: float = 1.0, tolerance: float = TOLERANCE) -> float:
+        """Compute the p value of "not below `figure`"."""
+        return self.mirrored.above(-figure, times, tolerance)
 
     @cached_property
     def mirrored(self) -> Evidence:
@@ -78,28 +81,48 @@ class Evidence:
         return self.gains[order], self.sizes[order], copies[order]
 
     def lower(self, alpha: float) -> float:
-        """The figure that the score is above, wrongly with probability `alpha` at most; -inf where there is none."""
+        """Compute the one-sided lower confidence bound at level 1 - `alpha`; -inf where there is none."""
+        if alpha not in self._lower_bounds:
+            self._lower_bounds[alpha] = self._lower(alpha)
+        return self._lower_bounds[alpha]
+
+    @cached_property
+    def _lower_bounds(self) -> dict[float, float]:
+        """The bounds that were computed already, by alpha."""
+        return {}
+
+    def _lower(self, alpha: float) -> float:
         low, high = self.floor / self.largest, self.value
-        if isinf(low) or low >= high or self.above(low) > alpha:
+        if isinf(low) or low >= high or self.above(low, tolerance=COARSE) > alpha:
             return low
-        target = deviate(alpha)
-        return crossing(lambda figure: deviate(self.above(figure)) - target, (low, high), -target, self._normal(target))
+        target = z_score(alpha)
+
+        def excess(figure: float) -> float:
+            return z_score(self.above(figure, tolerance=COARSE)) - target
+
+        return find_root(excess, (low, high), -target, self._guess(target))
 
     def upper(self, alpha: float) -> float:
-        """The figure that the score is below; inf where there is none."""
+        """Compute the one-sided upper confidence bound; inf where there is none."""
         return -self.mirrored.lower(alpha)
 
-    def _normal(self, target: float) -> float:
-        """About where the lower bound is."""
+    def _guess(self, target: float) -> float:
+        """Guess the lower bound from one at another level, or as if the errors were normal."""
         import numpy as np
 
+        for alpha, bound in self._lower_bounds.items():
+            return self.value - (self.value - bound) * target / z_score(alpha)
         gains, sizes, copies = self._distinct
         squares = copies * (gains - self.value * sizes) ** 2
         return self.value - target * float(np.sqrt(squares.sum()) / (copies * sizes).sum())
 
 
-def crossing(excess: Callable[[float], float], bracket: tuple[float, float], at_high: float, guess: float) -> float:
-    """Where a falling function, nearly a line, crosses 0, approached from below; `at_high` is about its upper end."""
+def find_root(excess: Callable[[float], float], bracket: tuple[float, float], at_high: float, guess: float) -> float:
+    """Find where a falling, nearly linear function crosses 0, by a bracketed secant method.
+
+    `at_high` is about its value at the bracket's upper end. The result is biased downwards by `_NEAR`, so that a lower
+    confidence bound stays conservative.
+    """
     low, high = bracket
     near, last, at = 1e-6 * (high - low), (high, at_high), guess
     for _ in range(_STEPS):
@@ -107,7 +130,7 @@ def crossing(excess: Callable[[float], float], bracket: tuple[float, float], at_
             at = (low + high) / 2
         here = (at, excess(at))
         low, high = (at, high) if here[1] > 0 else (low, at)
-        if high - low <= near or 0 <= here[1] < 2 * _NEAR:
+        if high - low <= near or 0 <= here[1] <= 2 * _NEAR:
             break
         slope = (here[1] - last[1]) / (here[0] - last[0]) if here[0] != last[0] else 0.0
         # A hair too low: what is reported must not promise too much.
@@ -130,22 +153,19 @@ def is_mean(metric: Metric) -> bool:
     return isinstance(metric, MeanMetric) and type(metric).from_sums is MeanMetric.from_sums
 
 
-def paired(metric: Metric, model: Evidence, reference: Evidence) -> Evidence:
-    """What the same samples say of the difference between two models' scores.
+def paired(model: Evidence, reference: Evidence) -> Evidence:
+    """Build the evidence of the difference between two models' scores on the same samples.
 
-    If neither were better, a cluster could as well have gone the other way round: the worst that could have come is the
-    largest difference seen, in whichever direction. On scales without a near end differences may be skew, and it lies
-    one span further out.
+    The worst cluster that could have come is the model's worst against the reference's best, on the metric's scale and
+    not among the values seen: a model that fails rarely may not have failed here.
     """
     gains = model.gains - reference.gains
-    low, high = min(0.0, float(gains.min())), max(0.0, float(gains.max()))
-    span = high - low
-    floor, ceiling = (-max(high, -low), max(high, -low)) if is_fraction(metric) else (low - span, high + span)
+    floor, ceiling = model.floor - reference.ceiling, model.ceiling - reference.floor
     return Evidence(gains, model.sizes, floor=floor, ceiling=ceiling, largest=model.largest)
 
 
 def is_fraction(metric: Metric) -> bool:
-    """Whether the scale's ends, 0 and 1, are near to what samples get; decibels and errors have no such ends."""
+    """Whether the scale has two ends that scores come near to, 0 and 1, unlike decibels or errors."""
     return metric.unit == "fraction"
 
 
@@ -153,17 +173,9 @@ def _sign(metric: Metric) -> float:
     return 1.0 if metric.higher_is_better else -1.0
 
 
-def _ceiling(metric: Metric, values: NDArray[np.float64]) -> float:
-    """The most that another sample could have had: a failure can always come unseen, a miracle cannot.
-
-    Fractions end at 1. Other scales end where nobody gets, at 100 dB or at no error at all, and a sample from there
-    would hide what all others say; the most is taken to be one span of the values above the best of them.
-    """
-    best = metric.range[1] if metric.higher_is_better else -metric.range[0]
-    highest = float(values.max())
-    if is_fraction(metric):
-        return max(best, highest)
-    return max(highest, min(best, 2 * highest - float(values.min())))
+def _best(metric: Metric) -> float:
+    """The end of the metric's scale that is best, higher being better; inf where it has none."""
+    return metric.range[1] if metric.higher_is_better else -metric.range[0]
 
 
 def _mean(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst: Stats) -> Evidence:
@@ -172,7 +184,8 @@ def _mean(metric: Metric, rows: Sequence[Stats], clusters: Sequence[str], worst:
     gains, sizes = _sign(metric) * sums[:, 0], sums[:, 1]
     values, largest = gains / sizes, float(sizes.max())
     floor = min(_sign(metric) * worst[0] / worst[1], float(values.min()))
-    return Evidence(gains, sizes, floor * largest, _ceiling(metric, values) * largest, largest)
+    ceiling = max(_best(metric), float(values.max()))
+    return Evidence(gains, sizes, floor * largest, ceiling * largest, largest)
 
 
 class _LeftOut(NamedTuple):
@@ -197,7 +210,7 @@ def _jackknife(metric: Metric, found: _LeftOut, worst: Stats) -> Evidence:
     # The best cluster weighs what a failed one does.
     fall = score - sign * metric.finish([worst])
     weight = (score - floor) / fall if fall > 0 else found.largest
-    ceiling = score + weight * (_ceiling(metric, values) - score)
+    ceiling = score + weight * (_best(metric) - score)
     return Evidence(
         values, np.ones(groups), min(floor, float(values.min())), max(ceiling, float(values.max())), largest=1.0
     )

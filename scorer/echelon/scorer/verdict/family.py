@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import ceil, fsum, isfinite, log10
+from math import ceil, isfinite, log10
+from typing import TypeVar
 
-from echelon.scorer.verdict.tail import deviate
+from echelon.scorer.verdict.budget import ALPHA, Budget
+from echelon.scorer.verdict.p_value import COARSE, z_score
 from echelon.scorer.verdict.task import FEWEST_CLUSTERS, Against, Lead, TaskTest
 
-ALPHA = 0.05
-"""How often a run may claim anything that is not so."""
 MOST_TIMES = 100.0
 """A suite with so many times more samples is another suite."""
-_ROUNDS = 12
+_ROUNDS = 8
+_CLOSE = 0.02
+"""Relative change at which an estimated number of samples is good enough."""
 
 
 class TaskState(StrEnum):
@@ -40,9 +42,9 @@ class Bounds:
 class LeadVerdict:
     """What can be said of a task's lead over its sota, beside all other tasks of the run.
 
-    `p` is the task's own p value of "not above the sota by more than the margin", `adjusted_p` the family's, `below_p`
-    the family's of "not below the sota". `if_sampled_p` is `adjusted_p`, had a constant sota been measured on as many
-    samples as the model; None where it is no constant.
+    `p` and `below_p` are the task's own p values of "not above the sota by more than the margin" and "not below the
+    sota". The adjusted ones are the family's (Holm), of "not above both sota and chance" and "not below the sota".
+    `constant_p` is `adjusted_p` if a bare figure had no error; None for any other sota.
     """
 
     state: TaskState
@@ -51,11 +53,14 @@ class LeadVerdict:
     lead: Bounds
     """In the metric's unit; better than the sota is above 0, whatever the direction."""
     p: float
-    adjusted_p: float
     below_p: float
-    if_sampled_p: float | None
+    adjusted_p: float
+    adjusted_below_p: float
+    constant_p: float | None
     needed_n: int | None
     """About how many such samples would decide, were the lead what it looks like; None where this suite cannot."""
+    undone_by: float | None
+    """The share of the samples that would undo the lead if the model failed them; None without a lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,106 +71,139 @@ class TaskVerdict:
     clusters: int
     method: str
     score: Bounds
+    """Each bound by itself at 1 - alpha."""
+    level_bounds: Bounds
+    """The score's bounds at the confidence that certified and possible scores take: `Budget.bound`."""
     chance_p: float
     """The task's own p value of "not above chance"."""
+    below_chance_p: float
+    """The family's p value of "not below chance"."""
     sota: LeadVerdict | None
     obstacle: str = ""
     """Why nothing is claimed, empty where something could be."""
 
 
-def decide(tests: Mapping[str, TaskTest], family: Mapping[str, float], alpha: float = ALPHA) -> dict[str, TaskVerdict]:
-    """The verdicts of the tests that there are, by task; `family` are all tasks that could be won, with their shares.
+@dataclass(frozen=True, slots=True)
+class _PValues:
+    """One p value of each task that could be tested, for each claim."""
+
+    above: Mapping[str, float]
+    above_both: Mapping[str, float]
+    above_constant: Mapping[str, float]
+    below: Mapping[str, float]
+    below_chance: Mapping[str, float]
+
+
+def decide(tests: Mapping[str, TaskTest], family: Collection[str], alpha: float = ALPHA) -> dict[str, TaskVerdict]:
+    """Judge the tests that there are, by task; `family` are all tasks that could be won.
 
     A task of the family without a test, being incomplete or unsupported, counts: the family is declared, not found.
     """
-    evenly = dict.fromkeys(family, 1.0)
-    leads = {task: test.lead for task, test in tests.items() if test.lead is not None and not test.obstacle}
-    above = {task: lead.above() for task, lead in leads.items()}
-    won = holm(above, family)
-    below = holm({task: lead.below() for task, lead in leads.items()}, evenly)
-    as_sampled = {task: lead.if_sampled() for task, lead in leads.items()}
-    sampled = holm({task: above[task] if p is None else p for task, p in as_sampled.items()}, family)
+    budget, ps = Budget.of(alpha), _p_values(tests)
+    won = holm(ps.above_both, len(family))
+    constant = holm(ps.above_constant, len(family))
+    # Both are claims that something is worse, and share what these may spend.
+    below = holm(
+        {("sota", task): p for task, p in ps.below.items()}
+        | {("chance", task): p for task, p in ps.below_chance.items()},
+        len(family) + len(tests),
+    )
     found = {}
     for task, test in tests.items():
         sota = None
         if test.lead is not None:
-            ps = (above.get(task, 1.0), won.get(task, 1.0), below.get(task, 1.0), sampled.get(task, 1.0))
-            strictest = alpha / len(family)
-            if test.lead.value > 0:
-                strictest *= family[task]
-            sota = _lead_verdict(test, test.lead, *ps, alpha, strictest)
+            above_p, below_p = won.get(task, 1.0), below.get(("sota", task), 1.0)
+            sota = LeadVerdict(
+                state=_state(test.lead, ps.above.get(task, 1.0), above_p, below_p, budget, alpha),
+                against=test.lead.against,
+                margin=test.lead.margin,
+                lead=Bounds(test.lead.value, _finite(test.lead.lower(alpha)), _finite(test.lead.upper(alpha))),
+                p=ps.above.get(task, 1.0),
+                below_p=ps.below.get(task, 1.0),
+                adjusted_p=above_p,
+                adjusted_below_p=below_p,
+                constant_p=constant.get(task),
+                needed_n=None,
+                undone_by=test.undone_by,
+            )
+            if sota.state in (TaskState.LIKELY, TaskState.UNDECIDED) and not test.incomparable:
+                part = budget.won if test.lead.value > 0 else budget.below
+                sota = replace(sota, needed_n=needed(test, test.lead, part / len(family)))
         found[task] = TaskVerdict(
             n=test.n,
             clusters=test.clusters,
             method=test.method,
             score=_bounds(test, alpha),
-            chance_p=test.score.above(test.chance) if test.decidable else 1.0,
+            level_bounds=_bounds(test, budget.bound),
+            chance_p=test.above_chance(),
+            below_chance_p=below[("chance", task)],
             sota=sota,
             obstacle=test.obstacle,
         )
     return found
 
 
-def holm(ps: Mapping[str, float], family: Mapping[str, float]) -> dict[str, float]:
-    """The p values adjusted for a family of tasks with their shares, where missing ones count as 1 (Holm 1979)."""
-    adjusted, highest, left = {}, 0.0, fsum(family.values())
-    for task in sorted(ps, key=lambda task: (ps[task] / family[task], task)):
-        highest = min(1.0, max(highest, ps[task] / family[task] * left))
-        adjusted[task] = highest
-        left -= family[task]
-    return adjusted
-
-
-def _lead_verdict(
-    test: TaskTest,
-    lead: Lead,
-    p: float,
-    adjusted_p: float,
-    below_p: float,
-    sampled_p: float,
-    alpha: float,
-    strictest: float,
-) -> LeadVerdict:
-    state = _state(lead, p, adjusted_p, below_p, alpha)
-    open_ = state in (TaskState.LIKELY, TaskState.UNDECIDED)
-    return LeadVerdict(
-        state=state,
-        against=lead.against,
-        margin=lead.margin,
-        lead=Bounds(lead.value, _finite(lead.lower(alpha)), _finite(lead.upper(alpha))),
-        p=p,
-        adjusted_p=adjusted_p,
-        below_p=below_p,
-        if_sampled_p=sampled_p if lead.against is Against.CONSTANT else None,
-        needed_n=needed(test, lead, strictest) if open_ and test.comparable else None,
+def _p_values(tests: Mapping[str, TaskTest]) -> _PValues:
+    leads = {task: test.lead for task, test in tests.items() if test.lead is not None and not test.obstacle}
+    above = {task: lead.above() for task, lead in leads.items()}
+    chance = {task: test.above_chance() for task, test in tests.items()}
+    constants = {
+        task: p
+        for task, test in tests.items()
+        if test.lead is not None and test.decidable and (p := test.lead.above_constant()) is not None
+    }
+    return _PValues(
+        above=above,
+        above_both={task: max(p, chance[task]) for task, p in above.items()},
+        above_constant={task: max(p, chance[task]) for task, p in constants.items()},
+        below={task: lead.below() for task, lead in leads.items()},
+        below_chance={task: test.below_chance() for task, test in tests.items()},
     )
 
 
-def _state(lead: Lead, p: float, adjusted_p: float, below_p: float, alpha: float) -> TaskState:
-    if adjusted_p <= alpha:
+Key = TypeVar("Key", str, tuple[str, str])
+
+
+def holm(ps: Mapping[Key, float], size: int) -> dict[Key, float]:
+    """Adjust p values for a family of `size` hypotheses, of which those without a p value count as 1 (Holm 1979).
+
+    >>> holm({"a": 0.01, "b": 0.02}, 5)
+    {'a': 0.05, 'b': 0.08}
+    """
+    adjusted: dict[Key, float] = {}
+    highest = 0.0
+    for rank, key in enumerate(sorted(ps, key=lambda key: (ps[key], key))):
+        highest = min(1.0, max(highest, ps[key] * (size - rank)))
+        adjusted[key] = highest
+    return adjusted
+
+
+def _state(lead: Lead, p: float, adjusted_p: float, below_p: float, budget: Budget, alpha: float) -> TaskState:
+    if adjusted_p <= budget.won and lead.value > lead.margin:
         return TaskState.WON
     if lead.tie:
         return TaskState.TIE
-    if below_p <= alpha:
+    if below_p <= budget.below and lead.value < 0:
         return TaskState.BELOW
-    return TaskState.LIKELY if p <= alpha else TaskState.UNDECIDED
+    return TaskState.LIKELY if p <= alpha and lead.value > lead.margin else TaskState.UNDECIDED
 
 
 def needed(test: TaskTest, lead: Lead, alpha: float) -> int | None:
-    """How many such samples would show, at `alpha`, what the lead looks like; rounded up to two digits.
+    """Estimate how many such samples would show, at `alpha`, what the lead looks like; rounded up to two digits.
 
     None where the lead is nothing, or that would take more than `MOST_TIMES` as many.
     """
     if 0 <= lead.value <= lead.margin:
         return None
     p_of = lead.above if lead.value > 0 else lead.below
-    times, target = 1.0, deviate(alpha)
+    times, target = lead.times_needed(alpha), z_score(alpha)
     for _ in range(_ROUNDS):
-        reached = deviate(p_of(times))
+        if not times <= MOST_TIMES:
+            return None
         # The deviate grows about as the root of the sample.
-        step = (target / max(reached, target / 3)) ** 2
+        step = (target / max(z_score(p_of(times, COARSE)), target / 3)) ** 2
         times *= step
-        if times > 3 * MOST_TIMES or abs(step - 1) < 0.02:
+        if abs(step - 1) < _CLOSE:
             break
     times = max(times, FEWEST_CLUSTERS / test.clusters)
     return _two_digits(times * test.n) if times <= MOST_TIMES else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from echelon.scorer.sigmas import Edition
+from echelon.scorer.verdict.task import Against
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,10 @@ class Figure:
 class LevelVerdict:
     """A level in one edition, three times.
 
-    `paper` takes the scores as they came; `certified` claims nothing that is wrong with more than the run's alpha;
-    `possible` is what nothing speaks against. `p` has, by level, the p value of "this level is not reached", and a
-    level is certified where its own and all lower ones are at most alpha.
+    `paper` takes the scores as they came; `certified` and `possible` are a lower and an upper confidence bound: all
+    that they claim, with the words of the tasks, is wrong with probability `alpha` at most. `p` has, by level, the p
+    value of "this level is not reached" and `parts` what it has to be at most; a level is certified where that holds
+    for it and all lower ones.
     """
 
     edition: Edition
@@ -34,4 +36,7 @@ class LevelVerdict:
     certified: Figure
     possible: Figure
     p: Mapping[int, float]
+    parts: Mapping[int, float]
+    basis: Against | None = None
+    """The least certain kind of sota among the won tasks that the certified level rests on; None below level 3."""
     notes: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from echelon.scorer.verdict.family import ALPHA
+from echelon.scorer.verdict.budget import ALPHA
 
 if TYPE_CHECKING:
     from echelon.scorer.store import RunRecord
