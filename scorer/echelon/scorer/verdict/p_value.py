@@ -102,7 +102,7 @@ def _lower_tail(values: NDArray[np.float64], weights: NDArray[np.float64], toler
         for _ in range(_HALVINGS):
             if change <= tolerance * total:
                 return _Tail(total * contour.scale, change * contour.scale)
-            middle = step * contour.terms(step / 2 + step * np.arange(nodes)).sum()
+            middle = step * contour.terms(step / 2 + step * np.arange(nodes, dtype=np.float64)).sum()
             halved = (total + float(middle)) / 2
             change, total, step, nodes = abs(halved - total), halved, step / 2, 2 * nodes
     return _UNKNOWN
