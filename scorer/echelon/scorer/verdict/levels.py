@@ -161,8 +161,8 @@ def state_of(task: TaskResult) -> TaskState | None:
 
 
 def _sigma_at(edition: Edition, task: TaskResult, *, better: bool) -> float:
-    """The sigma of the score's better or worse bound; where it has none, 100 or 0."""
-    if task.verdict is None:
+    """The sigma of the score's better or worse bound; where it has none, 100 or 0. A task never answered is missing."""
+    if task.verdict is None or (task.nothing_answered and not better):
         return 0.0
     bound = _bound(task.verdict.level_bounds, upper=better == task.higher_is_better)
     return (100.0 if better else 0.0) if bound is None else sigma(task.task.metric, bound, edition)
