@@ -53,7 +53,7 @@ def demo(samples: int, suite_seed: int, as_json: bool, folder: Path) -> None:
         if samples < CHECKED_FROM:
             click.echo(f"\nWith fewer than {CHECKED_FROM} samples luck decides; no control's verdict is checked.")
         click.echo("\nLevels: certified / by the paper's gate / possible. S2 to S5: by the gate, of edition 2025.")
-        click.echo(f"Won: tasks above their specialist beyond doubt. Every run is stored in {folder}.")
+        click.echo(f"Won: tasks significantly above their specialist. Every run is stored in {folder}.")
         click.echo(f"report: {path}\n{monotonic() - started:.0f} s")
     for each in wrong:
         told = ", ".join(f"{_levels(levels)} in {edition}" for edition, levels in each.levels.items())

@@ -81,7 +81,6 @@ class SuccessRate(JudgedMetric):
     name = "success_rate"
     variant = "@1;threshold=0.5"
     kind = Kind.VIDEO
-    all_or_nothing = True
     role, shows_reference = "success", True
 
     def value(self, prediction: Part, reference: Part) -> float:

@@ -34,7 +34,6 @@ class Accuracy(MeanMetric):
     name = "accuracy"
     variant = "@1;match=exact"
     kind = Kind.CHOICE
-    all_or_nothing = True
 
     def value(self, prediction: Part, reference: Part) -> float:
         given, wanted = read_both(_label, prediction, reference)

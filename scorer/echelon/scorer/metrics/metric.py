@@ -44,8 +44,6 @@ class Metric(ABC):
     """Whether a reference is what a perfect answer would be, rather than a prompt, say."""
     depends_on_count: ClassVar[bool] = False
     """Whether the score to expect changes with the number of samples, so that only equally many compare."""
-    all_or_nothing: ClassVar[bool] = False
-    """Whether the score is the share of the samples that are right, each counting 0 or 1."""
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "fraction"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -31,7 +31,6 @@ class OfficialAccuracy(MeanMetric):
     name = "accuracy_official"
     variant = "@1;match=exact;strip=spaces"
     kind = Kind.TEXT
-    all_or_nothing = True
 
     def value(self, prediction: Part, reference: Part) -> float:
         return float(_said(prediction).strip() == _said(reference).strip())
@@ -46,7 +45,6 @@ class OfficialContainment(MeanMetric):
     name = "accuracy_contains_official"
     variant = "@1;match=contained-letters;strip=spaces;case=ignored-from-yes-or-no"
     kind = Kind.TEXT
-    all_or_nothing = True
 
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
         given, hit = _said(prediction), False
@@ -66,7 +64,6 @@ class OfficialLabelContainment(MeanMetric):
     name = "accuracy_contains_label_official"
     variant = "@1;match=contained-letters;case=lower-answer;strip=answer"
     kind = Kind.TEXT
-    all_or_nothing = True
 
     def value(self, prediction: Part, reference: Part) -> float:
         return float(_said(reference) in _said(prediction).strip().lower())

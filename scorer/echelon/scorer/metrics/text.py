@@ -183,7 +183,6 @@ class ExactMatch(MeanMetric):
     name = "exact_match"
     variant = "@1;normalise=squad"
     kind = Kind.TEXT
-    all_or_nothing = True
 
     def value(self, prediction: Part, reference: Part) -> float:
         return float(squad_words(prediction) == squad_words(reference))
@@ -210,7 +209,6 @@ class Containment(MeanMetric):
     name = "accuracy_contains"
     variant = "@1;match=contained-words;normalise=squad"
     kind = Kind.TEXT
-    all_or_nothing = True
 
     def value(self, prediction: Part, reference: Part) -> float:
         given, wanted = squad_words(prediction), squad_words(reference)

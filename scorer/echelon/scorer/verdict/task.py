@@ -260,7 +260,7 @@ def _method(measured: Measured, clusters: int, opponent: Opponent | None) -> str
             return "exact binomial" if opponent is None else "difference of two proportions"
         if opponent is not None and not opponent.margin:
             return "exact McNemar"
-    kind = "mean" if is_mean(measured.metric) else "jackknife"
+    kind = "mean" if is_mean(measured.metric) else "first-order jackknife"
     return f"{'paired ' if pairs else ''}{kind}{'' if alone else ' of clusters'}"
 
 
