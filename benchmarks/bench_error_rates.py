@@ -19,7 +19,7 @@ from pathlib import Path
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-from error_rates import least_favourable, power, proportions, runs
+from error_rates import exact, front_door, least_favourable, power, proportions, runs, unlike_clusters
 from error_rates.judge import ALPHA, Judge, ps, states, t_test
 from error_rates.models import Case, cases
 from error_rates.rates import Rate, as_json, drawn_rates, lines
@@ -93,14 +93,16 @@ def main() -> int:
     rates: list[Rate] = []
     missed = False
     if "numbers" in options.only:
-        error, where, wrong, total = proportions.largest_error(proportions.SIZES if full else proportions.SIZES[:-1])
-        missed = wrong > 0
-        report("p values against SciPy's", f"{wrong} of {total:,} are off", "0 beyond 1e-6", met=not wrong)
-        print(f"    the largest error, {error:.2g} times what is allowed: {where}")
+        for name, check in (("SciPy's binomial", proportions.largest_error), ("exact fractions", exact.largest_error)):
+            error, where, wrong, total = check()
+            missed |= wrong > 0
+            report(f"p values against {name}", f"{wrong} of {total:,} are off", "0 beyond 1e-6", met=not wrong)
+            print(f"    the largest error is {error:.2g} of what is allowed: {where}")
     if "accuracy" in options.only:
         rates += show(proportions.rates(ps, full=full))
     if "searched" in options.only:
         rates += show(least_favourable.rates(ps, full=full))
+        rates += show(unlike_clusters.rates(ps))
     if "drawn" in options.only:
         chosen = list(cases(full=full))
         rates += show(rate for case in chosen for rate in case_rates(ps, case, draws))
@@ -108,6 +110,7 @@ def main() -> int:
         missed |= wrong > 0
         report("states that the p values contradict", f"{wrong} of {CHECKED * len(chosen)}", "0", met=not wrong)
     if "run" in options.only:
+        rates += show(front_door.rates())
         rates += show(runs.rates(max(50, draws // 2), full=full))
     if "power" in options.only:
         show(power.rates(ps, draws))

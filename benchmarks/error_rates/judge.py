@@ -18,13 +18,16 @@ from echelon.scorer.metrics.metric import Metric
 from echelon.scorer.outcomes import State
 from echelon.scorer.results import Sota, TaskResult
 from echelon.scorer.suites.suite import Modality, Paradigm, Task
-from echelon.scorer.verdict.family import ALPHA, TaskState, decide
+from echelon.scorer.verdict.budget import ALPHA, Budget
+from echelon.scorer.verdict.family import TaskState, decide
 from echelon.scorer.verdict.figures import LevelVerdict
 from echelon.scorer.verdict.levels import level_verdict
-from echelon.scorer.verdict.shares import shares
 from echelon.scorer.verdict.task import Measured, Opponent, TaskTest, examine
 
-__all__ = ["ALPHA", "Judge", "Observed", "Ps", "Run", "RunTask", "judge_run", "ps", "states", "t_test"]
+WON = Budget.of(ALPHA).won
+"""What won tasks may be wrong by, of `ALPHA`."""
+
+__all__ = ["ALPHA", "WON", "Judge", "Observed", "Ps", "Run", "RunTask", "judge_run", "ps", "states", "t_test"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Observed:
 
     `rows` are the samples' stats (samples x stats), `worst` those of a failed sample, `clusters` a number per sample,
     None where each sample is a cluster of its own. The sota is either `reference`, the stats of a reference run on the
-    same samples, or `figure`, published with `n` samples or with nothing.
+    same samples, or `figure`, published with its `standard_error`, with `n` samples or with nothing.
     """
 
     metric: Metric
@@ -43,6 +46,7 @@ class Observed:
     reference: NDArray[np.float64] | None = None
     figure: float = 0.0
     n: int | None = None
+    standard_error: float | None = None
     margin: float = 0.0
     chance: float | None = None
 
@@ -67,12 +71,13 @@ def ps(observed: Observed) -> Ps:
 
 def constant_ps(observed: Observed) -> Ps:
     """The same against the figure as a constant, were it known without error."""
-    return ps(observed)
+    score, sign = _test(observed).score, 1.0 if observed.metric.higher_is_better else -1.0
+    return Ps(score.above(sign * observed.figure), score.below(sign * observed.figure))
 
 
 def states(observed: Observed, family: int = 1) -> tuple[bool, bool]:
     """Whether the task is `won`, and whether it is `below`, in a family where no other task has a result."""
-    members = {str(index): 1.0 for index in range(family)}
+    members = [str(index) for index in range(family)]
     verdict = decide({"0": _test(observed)}, members)["0"].sota
     return verdict is not None and verdict.state is TaskState.WON, (
         verdict is not None and verdict.state is TaskState.BELOW
@@ -81,7 +86,7 @@ def states(observed: Observed, family: int = 1) -> tuple[bool, bool]:
 
 def chance_p(observed: Observed) -> float:
     """The p value of "not above chance"."""
-    return decide({"0": _test(observed)}, {"0": 1.0})["0"].chance_p
+    return decide({"0": _test(observed)}, ["0"])["0"].chance_p
 
 
 def t_test(observed: Observed) -> Ps:
@@ -117,33 +122,14 @@ def judge_run(tasks: Sequence[RunTask]) -> Run:
     """The verdict of a whole run."""
     tests = {f"task-{place}": _test(task.observed) for place, task in enumerate(tasks)}
     results = [_result(name, task) for name, task in zip(tests, tasks, strict=True)]
-    family = shares({each.task.id: each.proportion for each in results}, ALPHA)
-    verdicts = decide(tests, family)
-    judged = [replace(each, verdict=verdicts[each.task.id], share=family[each.task.id]) for each in results]
+    verdicts = decide(tests, list(tests))
+    judged = [replace(each, verdict=verdicts[each.task.id]) for each in results]
     found = [verdicts[name].sota for name in tests]
     return Run(
         won=tuple(place for place, each in enumerate(found) if each and each.state is TaskState.WON),
         below=tuple(place for place, each in enumerate(found) if each and each.state is TaskState.BELOW),
         levels={edition: level_verdict(edition, judged, Composition.SINGLE, ALPHA) for edition in EDITIONS},
     )
-
-
-def alphas(samples: int, sotas: Sequence[float], family: int) -> NDArray[np.float64]:
-    """What each of these tasks of right and wrong answers may spend of a family's alpha at Holm's first step."""
-    metric_, names = _accuracy(), [f"task-{place:03}" for place in range(family)]
-    results = [
-        _result(name, RunTask(Observed(metric_, np.ones((samples, 2)), (0.0, 1.0), figure=sota), Paradigm.LANGUAGE))
-        for name, sota in zip(names, sotas, strict=False)
-    ]
-    known = {each.task.id: each.proportion for each in results}
-    granted = shares({name: known.get(name) for name in names}, ALPHA)
-    return np.array([granted[name] for name in names[: len(sotas)]]) * ALPHA / family
-
-
-def _accuracy() -> Metric:
-    from echelon.scorer.metrics.registry import metric
-
-    return metric("accuracy")
 
 
 def _test(observed: Observed) -> TaskTest:
@@ -155,7 +141,7 @@ def _test(observed: Observed) -> TaskTest:
         chance = metric.finish([observed.worst])
     reference = observed.reference
     if reference is None:
-        opponent = Opponent(observed.figure, observed.margin, observed.n)
+        opponent = Opponent(observed.figure, observed.margin, observed.n, standard_error=observed.standard_error)
     else:
         others = _tuples(reference)
         opponent = Opponent(metric.finish(others), observed.margin, rows=others)
@@ -194,7 +180,6 @@ def _result(name: str, task: RunTask) -> TaskResult:
         sota_sigmas=sigmas[1],
         above_chance=True,
         won=gate_won(score, sota, metric.higher_is_better),
-        all_or_nothing=metric.all_or_nothing,
     )
 
 

@@ -15,7 +15,7 @@ from echelon.adapters import Number
 from echelon.scorer.metrics.metric import Metric
 from echelon.scorer.metrics.registry import metric
 from error_rates.judge import Observed
-from error_rates.profiles import rows_of
+from error_rates.profiles import EXACT, rows_of
 
 Floats = NDArray[np.float64]
 Draw = Callable[[Generator], Observed]
@@ -24,7 +24,8 @@ ACCURACY, CREDIT, DECIBELS = metric("accuracy"), metric("anls"), metric("psnr")
 LARGEST = 200
 """Samples of the largest cluster that a heavy tail of sizes can give."""
 SIZES_AS_GIVEN = "cluster sizes are the suite's"
-EQUAL_SPREAD = "the sota's samples spread as the model's do"
+SAME_SIZE = "a bare figure was measured on as many samples"
+NORMAL_ERROR = "a published standard error is that of a normal error"
 
 
 @dataclass(frozen=True)
@@ -133,32 +134,35 @@ def _values(*, full: bool) -> Iterator[Case]:
 
 def _inflated(samples: int, share: float, at: float, random: Generator) -> Observed:
     values = np.where(random.random(samples) < share, at, random.random(samples))
-    return Observed(CREDIT, rows_of(values), (0.0, 1.0), figure=share * at + (1 - share) / 2)
+    return Observed(CREDIT, rows_of(values), (0.0, 1.0), figure=share * at + (1 - share) / 2, standard_error=EXACT)
 
 
 def _exponential(samples: int, random: Generator) -> Observed:
     values = random.exponential(15, samples).clip(0, 180)
-    return Observed(_mae(180.0), rows_of(values), (180.0, 1.0), figure=15 * (1 - float(np.exp(-12))))
+    mean = 15 * (1 - float(np.exp(-12)))
+    return Observed(_mae(180.0), rows_of(values), (180.0, 1.0), figure=mean, standard_error=EXACT)
 
 
 def _lognormal(samples: int, random: Generator) -> Observed:
     values = random.lognormal(0, 2, samples).clip(0, 1000)
-    return Observed(_mae(1000.0), rows_of(values), (1000.0, 1.0), figure=_capped_lognormal_mean(2.0, 1000.0))
+    return Observed(
+        _mae(1000.0), rows_of(values), (1000.0, 1.0), figure=_capped_lognormal_mean(2.0, 1000.0), standard_error=EXACT
+    )
 
 
 def _student(samples: int, random: Generator) -> Observed:
     values = (50 + 3 * random.standard_t(3, samples)).clip(0, 100)
-    return Observed(DECIBELS, rows_of(values), (0.0, 1.0), figure=50.0)
+    return Observed(DECIBELS, rows_of(values), (0.0, 1.0), figure=50.0, standard_error=EXACT)
 
 
 def _perfect(samples: int, often: float, random: Generator) -> Observed:
     values = np.where(random.random(samples) < often, 100.0, random.normal(25, 1, samples))
-    return Observed(DECIBELS, rows_of(values), (0.0, 1.0), figure=25 + 75 * often)
+    return Observed(DECIBELS, rows_of(values), (0.0, 1.0), figure=25 + 75 * often, standard_error=EXACT)
 
 
 def _exact(samples: int, often: float, random: Generator) -> Observed:
     values = np.where(random.random(samples) < often, 0.0, random.normal(15, 1, samples).clip(0))
-    return Observed(_mae(180.0), rows_of(values), (180.0, 1.0), figure=15 * (1 - often))
+    return Observed(_mae(180.0), rows_of(values), (180.0, 1.0), figure=15 * (1 - often), standard_error=EXACT)
 
 
 def _clusters(*, full: bool) -> Iterator[Case]:
@@ -201,19 +205,21 @@ def _heavy_sizes(
         figure = float((sizes * _share_right(sizes, flip=flip)).sum() / sizes.sum())
     ids = np.repeat(np.arange(count), sizes)
     right = (random.random(count) < _share_right(sizes, flip=flip))[ids]
-    return Observed(ACCURACY, rows_of(right), (0.0, 1.0), ids, figure=figure)
+    return Observed(ACCURACY, rows_of(right), (0.0, 1.0), ids, figure=figure, standard_error=EXACT)
 
 
 def _as_one(sota: float, random: Generator) -> Observed:
     ids = np.concatenate([np.arange(20), random.integers(0, 20, 80)])
     right = (random.random(20) < sota)[ids]
-    return Observed(ACCURACY, rows_of(right), (0.0, 1.0), ids, figure=sota)
+    return Observed(ACCURACY, rows_of(right), (0.0, 1.0), ids, figure=sota, standard_error=EXACT)
 
 
 def _hanging(sota: float, random: Generator) -> Observed:
     ids = np.concatenate([np.arange(50), random.integers(0, 50, 150)])
     shares = random.beta(sota * 7 / 3, (1 - sota) * 7 / 3, 50)
-    return Observed(ACCURACY, rows_of(random.random(200) < shares[ids]), (0.0, 1.0), ids, figure=sota)
+    return Observed(
+        ACCURACY, rows_of(random.random(200) < shares[ids]), (0.0, 1.0), ids, figure=sota, standard_error=EXACT
+    )
 
 
 def _published() -> Iterator[Case]:
@@ -223,6 +229,12 @@ def _published() -> Iterator[Case]:
         name = f"MAE Exp(15), figure of {n} with Exp(15) errors"
         yield Case("figure", name, "500", partial(_alike_figure, n))
     yield Case("figure", "PSNR 25 +- 1, figure of 100 with 25 +- 8 dB", "500", _decibel_figure)
+    name = "accuracy 90 %, bare figure measured on 100"
+    yield Case("figure", name, "1000", partial(_small_figure, 1000, 100), assumes=SAME_SIZE)
+    name = "PSNR 25 +- 1, figure of 100 with its error, 1 % perfect"
+    yield Case("figure", name, "500", _unseen_figure, assumes=NORMAL_ERROR)
+    name = "MAE 15 +- 1, figure of 100 with its error, Exp(15)"
+    yield Case("figure", name, "500", _erring_figure)
     yield Case("figure", "credit 0.9 +- 0.02, figure of 100, right or wrong", "500", _credit_figure)
 
 
@@ -243,6 +255,26 @@ def _decibel_figure(random: Generator) -> Observed:
     return Observed(DECIBELS, rows_of(random.normal(25, 1, 500)), (0.0, 1.0), figure=figure, n=100)
 
 
+def _unseen_figure(random: Generator) -> Observed:
+    """The specialist's perfect samples are mostly not seen, and its standard error is small then."""
+    seen = np.where(random.random(100) < 0.01, 100.0, random.normal(25, 1, 100))
+    error = float(seen.std(ddof=1)) / 10
+    values = random.normal(25.75, 1, 500)
+    return Observed(DECIBELS, rows_of(values), (0.0, 1.0), figure=float(seen.mean()), standard_error=error)
+
+
+def _erring_figure(random: Generator) -> Observed:
+    seen = random.exponential(15, 100)
+    error = float(seen.std(ddof=1)) / 10
+    values = random.normal(15, 1, 500)
+    return Observed(_mae(180.0), rows_of(values), (180.0, 1.0), figure=float(seen.mean()), standard_error=error)
+
+
+def _small_figure(samples: int, n: int, random: Generator) -> Observed:
+    figure = float(random.binomial(n, 0.9)) / n
+    return Observed(ACCURACY, rows_of(random.random(samples) < 0.9), (0.0, 1.0), figure=figure)
+
+
 def _credit_figure(random: Generator) -> Observed:
     figure = float(random.binomial(100, 0.9)) / 100
     values = random.normal(0.9, 0.02, 500).clip(0, 1)
@@ -255,6 +287,11 @@ def _pooled(*, full: bool) -> Iterator[Case]:
     for often in (0.005, 0.02):
         name = f"micro-F1, {often:.1%} of answers with 200 wrong labels"
         yield Case("pooled", name, "200", partial(_label_floods, 200, often))
+    for often in (0.005, 0.02):
+        name = f"BLEU-1, {often:.1%} of answers ramble for 1,000 words"
+        yield Case("pooled", name, "200", partial(_rambling, 200, often))
+        name = f"mIoU, {often:.1%} of answers fill the picture"
+        yield Case("pooled", name, "200", partial(_filled_pictures, 200, often))
     yield Case("pooled", "macro-F1, five classes of 50 to 3 %", "100", _classes, share=0.2)
     if full:
         for name in ("auc", "ap_anomaly"):
@@ -269,7 +306,7 @@ def _words(samples: int, paired: bool, random: Generator) -> Observed:
     measure, longest = metric("wer"), float(lengths.max())
     if not paired:
         rows = np.column_stack([edits, lengths])
-        return Observed(measure, rows, (longest, longest), figure=_expected_wer())
+        return Observed(measure, rows, (longest, longest), figure=_expected_wer(), standard_error=EXACT)
     # The reference errs in 10 % of the words; the model loses 1 % of the samples and makes up for it elsewhere.
     reference = random.binomial(lengths.astype(int), 0.1).astype(float)
     lost = random.random(samples) < 0.01
@@ -297,7 +334,31 @@ def _label_floods(samples: int, often: float, random: Generator) -> Observed:
     rows = np.column_stack([right, counts - right + floods, counts - right]).astype(float)
     found, wrong = 2.5 * 0.9, 2.5 * 0.1
     figure = 2 * found / (2 * found + 2 * wrong + 200 * often)
-    return Observed(metric("micro_f1"), rows, (0.0, 4.0, 4.0), figure=figure)
+    return Observed(metric("micro_f1"), rows, (0.0, 4.0, 4.0), figure=figure, standard_error=EXACT)
+
+
+def _rambling(samples: int, often: float, random: Generator) -> Observed:
+    """Sentences of 8 to 12 words of which 60 % match; now and then an answer goes on for 1,000 words."""
+    wanted = random.integers(8, 13, samples)
+    matching = random.binomial(wanted, 0.6)
+    given = wanted + np.where(random.random(samples) < often, 1000, 0)
+    rows = np.column_stack([given, wanted, matching, given]).astype(float)
+    figure = 10 * 0.6 / (10 + 1000 * often)
+    return Observed(metric("bleu1"), rows, (0.0, 12.0, 0.0, 12.0), figure=figure, standard_error=EXACT)
+
+
+def _filled_pictures(samples: int, often: float, random: Generator) -> Observed:
+    """Small objects of one class; now and then the whole picture is taken for the object."""
+    areas = random.integers(200, 400, samples).astype(float)
+    inside = np.rint(areas * random.beta(18, 2, samples))
+    unions = areas + np.rint((areas - inside) * random.random(samples))
+    filled = random.random(samples) < often
+    rows = np.column_stack([np.where(filled, areas, inside), np.where(filled, 40_000.0, unions)])
+    found, union = 299.5 * 0.9, 299.5 * (1 + 0.1 * 0.5)
+    figure = (found * (1 - often) + 299.5 * often) / (union * (1 - often) + 40_000 * often)
+    return Observed(
+        metric("miou", labels=("object",)), rows, (0.0, 2 * float(areas.max())), figure=figure, standard_error=EXACT
+    )
 
 
 def _classes(random: Generator) -> Observed:
@@ -311,14 +372,14 @@ def _classes(random: Generator) -> Observed:
     flows[1:, 0] += shares[1:] * (1 - hits[1:])
     figure = float((2 * np.diag(flows) / (flows.sum(axis=0) + flows.sum(axis=1))).mean())
     rows = np.column_stack([true, given]).astype(float)
-    return Observed(metric("macro_f1"), rows, (float(true[0]), -1.0), figure=figure)
+    return Observed(metric("macro_f1"), rows, (float(true[0]), -1.0), figure=figure, standard_error=EXACT)
 
 
 def _ranks(name: str, random: Generator) -> Observed:
     """Scores of whether something is there; the figure is the population's, from many draws."""
     measure = metric(name)
     rows, worst = _rank_rows(measure, random, 100)
-    return Observed(measure, np.array(rows), tuple(worst), figure=_expected_rank(name))
+    return Observed(measure, np.array(rows), tuple(worst), figure=_expected_rank(name), standard_error=EXACT)
 
 
 @cache

@@ -9,19 +9,19 @@ import numpy as np
 from numpy.random import Generator
 
 from echelon.scorer.metrics.registry import metric
-from error_rates.judge import ALPHA, Judge, Observed
+from error_rates.judge import WON, Judge, Observed
 from error_rates.models import ACCURACY, CREDIT, DECIBELS, Draw
 from error_rates.profiles import rows_of
 from error_rates.rates import FAMILIES, Rate, counted
 
 
 def rates(judge: Judge, draws: int, *, seed: int = 21) -> Iterator[Rate]:
-    """The power of each case alone and at the first step of Holm in families of 40 and 700; nothing is exceeded."""
+    """The power at what won tasks may be wrong by, alone and at the first step of Holm in families of 40 and 700."""
     for name, samples, draw in _cases():
         randoms = (np.random.Generator(np.random.Philox(key=[seed, place])) for place in range(draws))
         found = np.array([judge(draw(random)).above for random in randoms])
         for family in FAMILIES:
-            rate, error, _ = counted(int((found <= ALPHA / family).sum()), draws, 1.0)
+            rate, error, _ = counted(int((found <= WON / family).sum()), draws, 1.0)
             yield Rate("power", name, "win", str(samples), family, draws, seed, rate, error, 1.0, exceeds=False)
 
 

@@ -14,6 +14,8 @@ from echelon.scorer.metrics.metric import Metric
 from error_rates.judge import ALPHA, Judge, Observed, Ps
 from error_rates.rates import FAMILIES
 
+EXACT = 1e-5
+"""A standard error of a figure that leaves nothing but the model's own luck."""
 NEGLIGIBLE = 1e-9
 """Counts that are less probable than that are left out, on either side."""
 
@@ -35,7 +37,6 @@ class Profile:
     worst: float
     outcomes: tuple[Outcome, ...]
     figure: float = 0.0
-    n: int | None = None
     margin: float = 0.0
     memo: dict[tuple[int, ...], Ps] = field(default_factory=dict, compare=False, repr=False)
 
@@ -50,7 +51,7 @@ class Profile:
             (self.worst, 1.0),
             reference=None if reference is None else rows_of(reference),
             figure=self.figure,
-            n=self.n,
+            standard_error=None if paired else EXACT,
             margin=self.margin,
         )
 
@@ -83,11 +84,11 @@ def balanced(
     return Profile(metric, worst, outcomes, margin=margin)
 
 
-def constant(metric: Metric, worst: float, values: Sequence[tuple[float, float]], **sota: float) -> Profile:
+def constant(metric: Metric, worst: float, values: Sequence[tuple[float, float]]) -> Profile:
     """Samples against a figure that is exactly their mean; `values` are (probability, value)."""
     outcomes = tuple(Outcome(probability, value) for probability, value in values)
     mean = float(np.dot(*np.array(values).T))
-    return Profile(metric, worst, outcomes, figure=mean, **sota)
+    return Profile(metric, worst, outcomes, figure=mean)
 
 
 def counts_of(samples: int, probabilities: Sequence[float]) -> Iterator[tuple[tuple[int, ...], float]]:

@@ -12,8 +12,8 @@ from scipy.stats import binom
 from echelon.scorer.general_bench.catalogue import catalogue
 from echelon.scorer.general_bench.measures import measure
 from echelon.scorer.metrics.registry import metric
-from error_rates.judge import ALPHA, Judge, Observed, Ps, alphas, constant_ps
-from error_rates.profiles import counts_of
+from error_rates.judge import ALPHA, WON, Judge, Observed, Ps, constant_ps
+from error_rates.profiles import EXACT, counts_of
 from error_rates.rates import Rate, exact_rates
 
 ACCURACY = metric("accuracy")
@@ -27,11 +27,13 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-12
 EDGE = 1e-9
 
 
-def observed(right: int, samples: int, sota: float, n: int | None = None) -> Observed:
+def observed(
+    right: int, samples: int, sota: float, n: int | None = None, standard_error: float | None = None
+) -> Observed:
     """A task of which so many answers are right."""
     rows = np.ones((samples, 2))
     rows[right:, 0] = 0.0
-    return Observed(ACCURACY, rows, (0.0, 1.0), figure=sota, n=n)
+    return Observed(ACCURACY, rows, (0.0, 1.0), figure=sota, n=n, standard_error=standard_error)
 
 
 def numbers_of_right(samples: int, sota: float) -> list[int]:
@@ -78,7 +80,7 @@ def rates(judge: Judge, *, full: bool) -> Iterator[Rate]:
 
 def _alone(judge: Judge, samples: int, sota: float) -> Iterator[Rate]:
     weights = _weights(samples, sota)
-    found = {right: judge(observed(right, samples, sota)) for right in weights}
+    found = {right: judge(observed(right, samples, sota, standard_error=EXACT)) for right in weights}
     for place, claim in enumerate(("win", "below")):
         single = [
             sum(weight for right, weight in weights.items() if found[right][place] <= ALPHA / family)
@@ -95,7 +97,7 @@ def _weights(samples: int, share: float) -> dict[int, float]:
 
 def _at_the_sotas(judge: Judge, samples: int) -> Iterator[Rate]:
     sotas = general_bench()
-    granted = alphas(samples, sotas, FAMILY)
+    granted = np.full(len(sotas), WON / FAMILY)
     at, lower = 0.0, 0.0
     known: dict[tuple[int, float], Ps] = {}
     for sota, alpha in zip(sotas, granted, strict=True):
@@ -118,7 +120,7 @@ def _both_measured(judge: Judge, samples: int, n: int | None, strata: int, seed:
     """Equal models: the sota's own score is binomial too, stratified, and the model's is enumerated given it."""
     random = np.random.Generator(np.random.Philox(key=[seed, samples]))
     sotas = np.array(general_bench())
-    granted = alphas(samples, sotas.tolist(), FAMILY)
+    granted = np.full(len(sotas), WON / FAMILY)
     hazards = np.zeros(strata)
     for stratum in range(strata):
         shares = (stratum + random.random(len(sotas))) / strata

@@ -61,8 +61,8 @@ def _wrong(run: Run, truth: Truth) -> dict[str, bool]:
         "win": wins,
         "S2": s2,
         "S3": s3,
-        "any": levels or wins or s2 or s3,
         "below": below,
+        "any": levels or wins or s2 or s3 or below,
     }
 
 
