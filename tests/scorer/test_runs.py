@@ -35,24 +35,28 @@ Run: TypeAlias = Callable[..., Ended]
 
 PLUGIN = '''
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from echelon.adapters import Answer, BatchAdapter, Call, CallSupport, Card, Kind, Number, Refusal, Text, Usage
+from echelon.adapters.settings import NO_IDENTITY
 
 USAGE = Usage(10, 2, cost_nano_usd=1_500_000)
 
 
 @dataclass(frozen=True)
 class MoodySettings:
-    """Every how-manyth question ends how; each answered question leaves a line in `log`."""
+    """Every how-manyth question ends how; each answered question leaves a line in `log`.
 
-    log: Path
+    How long it takes is the machine's affair, and makes no other model.
+    """
+
+    log: Path = field(metadata=NO_IDENTITY)
     raise_every: int = 0
     refuse_every: int = 0
-    hang_every: int = 0
+    hang_every: int = field(default=0, metadata=NO_IDENTITY)
     wrong_kind_every: int = 0
-    delay_ms: float = 0.0
+    delay_ms: float = field(default=0.0, metadata=NO_IDENTITY)
 
 
 class Moody(BatchAdapter[MoodySettings]):
@@ -80,6 +84,9 @@ class Moody(BatchAdapter[MoodySettings]):
             return Answer((Number(number),), usage=USAGE)
         return Answer((Text("even" if number % 2 == 0 else "odd"),), usage=USAGE)
 '''
+
+PROBES = 9
+"""Calls that a run of 200 questions makes more: three samples are asked thrice."""
 
 MANIFEST = """
 name: parity
@@ -264,7 +271,7 @@ def test_a_complete_run_exits_0_and_the_same_command_asks_nothing_again(
     assert first.returncode == 0, first.stderr
     assert task_of(first)["score"] == 1.0
     assert first.stdout == again.stdout
-    assert asked(folder, "asked-once") == 200
+    assert asked(folder, "asked-once") == 200 + PROBES
 
 
 def test_new_asks_everything_again_under_another_run(shared: Shared, echelon: Run, suite: Path) -> None:
@@ -272,7 +279,7 @@ def test_new_asks_everything_again_under_another_run(shared: Shared, echelon: Ru
     first = echelon("run", suite, "--model", f"{address}/asked-twice", "--json")
     again = echelon("run", suite, "--model", f"{address}/asked-twice", "--json", "--new")
     assert json.loads(first.stdout)["run"] != json.loads(again.stdout)["run"]
-    assert asked(folder, "asked-twice") == 400
+    assert asked(folder, "asked-twice") == 2 * (200 + PROBES)
 
 
 def test_a_model_that_fails_one_question_in_a_hundred_keeps_the_others_and_says_so(
@@ -297,7 +304,7 @@ def test_a_model_that_fails_one_question_in_a_hundred_keeps_the_others_and_says_
 def test_what_calls_took_is_summed_whatever_came_of_them(
     shared: Shared, echelon: Run, suite: Path, tmp_path: Path
 ) -> None:
-    command = ("run", suite, "--model", f"{shared[0]}/wasteful")
+    command = ("run", suite, "--model", f"{shared[0]}/wasteful", "--probes", 0)
     told = echelon(*command, "--report", "report.html").stdout
     result = echelon(*command, "--json")
     task = task_of(result)
@@ -375,7 +382,7 @@ def test_kill_9_of_the_scorer_costs_at_most_the_calls_in_flight(
             run.wait()
         last = echelon(*command)
         assert last.returncode == 0, last.stderr
-        assert asked(tmp_path) <= 200 + 3 * 8
+        assert asked(tmp_path) <= 200 + PROBES + 3 * 8
         resumed = timeless(tmp_path / "report.html")
         echelon("run", suite, "--model", target, "--store", "calm", "--report", "calm.html")
     assert resumed == timeless(tmp_path / "calm.html")
@@ -394,7 +401,7 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(
         assert errors.splitlines()[-1] == "interrupted; what was answered is stored, and the same command resumes it"
         assert "Traceback" not in errors
         assert echelon(*command).returncode == 0
-    assert asked(tmp_path) <= 200 + 8
+    assert asked(tmp_path) <= 200 + PROBES + 8
 
 
 def test_order_and_concurrency_change_no_byte_of_the_report(shared: Shared, echelon: Run, tmp_path: Path) -> None:
@@ -433,6 +440,20 @@ def test_a_full_disk_stops_the_run_cleanly_and_loses_nothing(
         resumed = echelon("run", suite, "--model", target, "--json")
     assert resumed.returncode == 0, resumed.stderr
     assert task_of(resumed)["counts"] == {"answered": 200}
+
+
+def test_what_the_server_had_answered_when_its_answer_was_lost_is_not_asked_again(
+    serve: Serve, echelon: Run, begin: Begin, suite: Path, tmp_path: Path
+) -> None:
+    with serve() as server:
+        command = ("run", suite, "--model", f"{server.address}/moody", "--max-calls", 1, "--probes", 0)
+        # The disk is full while an answer is on its way to the journal.
+        full = begin(*command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000)))
+        full.communicate(timeout=60)
+        assert full.returncode == 1
+        assert 0 < len((tmp_path / "asked-moody").read_text().splitlines()) < 200
+        assert echelon(*command).returncode == 0
+    assert sorted(map(int, (tmp_path / "asked-moody").read_text().split())) == list(range(1, 201))
 
 
 def test_a_reference_run_sets_the_sota_and_other_samples_are_refused(shared: Shared, echelon: Run, suite: Path) -> None:

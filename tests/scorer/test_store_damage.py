@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from echelon.scorer.errors import StoreError
-from echelon.scorer.store import Store
+from echelon.scorer.stability import Phase, Probe
+from echelon.scorer.store import Rows, Store
 from echelon.scorer.verification import verify
 
 PLUGIN = """
@@ -96,6 +97,11 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> Journal:
                 sota = ["--sota", json.loads(ended.stdout)["run"]]
         finally:
             server.terminate()
+    with Store(folder / "runs", write=True) as store:
+        for record in store.runs():
+            # As a longer run has them.
+            found = [Probe(task, "0001", phase, "00" * 32) for task in TASKS for phase in Phase]
+            store.commit(record.run, Rows(probes=found))
     journal = folder / "runs" / "journal.sqlite"
     return Journal(folder / "runs", journal.read_bytes(), contents(folder / "runs"))
 
@@ -131,7 +137,8 @@ def contents(folder: Path) -> list[object]:
         runs = (record.run, *{each["run"] for each in record.sota.values()})
         ids = [f"{n:04}" for n in range(1, SAMPLES + 1)]
         outcomes = [list(store.outcomes(run, task, ids)) for run in runs for task in TASKS]
-        return [record, outcomes, [store.tried(record.run, task) for task in TASKS], store.usage(record.run)]
+        tried = [store.tried(record.run, task) for task in TASKS]
+        return [record, outcomes, tried, store.usage(record.run), store.probes(record.run)]
 
 
 def test_the_journal_holds_every_kind_of_row(intact: Journal) -> None:
@@ -196,13 +203,14 @@ def test_a_flipped_byte_is_named_or_changes_nothing(journal: Journal) -> None:
     assert found["named"] > 100
 
 
-TABLES = ("runs", "digests", "outcomes", "attempts", "usage")
+TABLES = ("runs", "digests", "outcomes", "attempts", "usage", "probes")
 KEYS = {
     "runs": ("run",),
     "digests": ("run", "task", "relation"),
     "outcomes": ("run", "task", "sample"),
     "attempts": ("number",),
     "usage": ("number",),
+    "probes": ("number",),
 }
 OTHER = {
     int: "{0} + 1",
@@ -260,7 +268,7 @@ def test_a_row_that_was_deleted_is_named(journal: Journal, table: str) -> None:
         assert named(journal, f"DELETE FROM {table} WHERE {where}")
 
 
-@pytest.mark.parametrize("table", ["outcomes", "attempts", "usage"])
+@pytest.mark.parametrize("table", ["outcomes", "attempts", "usage", "probes"])
 def test_deleting_the_digests_with_the_rows_is_named(journal: Journal, table: str) -> None:
     for run, task in rows(journal, "SELECT DISTINCT run, task FROM digests"):
         where = f"run = '{run}' AND task = '{task}'"

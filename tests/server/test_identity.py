@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 
 from echelon.adapters import Call, Request, Text
 from echelon.adapters.errors import IdentityChangedError, ModelNotReadyError
-from echelon.adapters.identity import Identity, differences
+from echelon.adapters.identity import COMPARED, Identity, differences, sealed
 from echelon.adapters.registry import Registry
 from echelon.adapters.settings import load
 from echelon.clients import AsyncClient, Options, Retry
@@ -262,13 +262,22 @@ async def test_an_identity_passes_through_a_server_between(site: Site, tmp_path:
             await between.load()
             async with AsyncClient(between.listener.address, ONCE) as client:
                 far = (await client.model("far")).identity
-                assert far == server.models.get("flake").identity
+                assert far == server.models.get("flake").identity.current
                 assert far is not None
                 asked = Request(Call.LANGUAGE, "say", expected_identity=far.digest)
                 assert (await client.ask("far", asked)).parts == (Text("one"),)  # type: ignore[union-attr]  # it answers
                 # The server between has not looked again yet; the other one checks for itself.
-                server.models.get("flake").identity = replace(far, digest="sha256:other")
+                server.models.get("flake").identity.current = replace(far, digest="sha256:other")
                 with pytest.raises(IdentityChangedError):
                     await client.ask("far", asked)
         finally:
             await between.stop()
+
+
+def test_every_field_of_an_identity_is_in_its_digest_but_for_what_is_unverified() -> None:
+    empty = sealed(Identity())
+    for field in fields(Identity):
+        value: Any = ("x",) if field.name == "unverified" else "x"
+        changed = sealed(replace(empty, **{field.name: value}))
+        assert (changed.digest != empty.digest) == (field.name in COMPARED), field.name
+    assert COMPARED.keys() == {field.name for field in fields(Identity)} - {"digest", "unverified"}

@@ -74,6 +74,8 @@ class Asker:
         """Whether patience has ended; nothing more is worth asking."""
         self.left = ""
         """Why the first of the samples without an outcome has none; empty while there is none."""
+        self.is_other_model = False
+        """Whether the server refuses to answer for the model that the run began with."""
 
     async def ask(self, task: str, sample: str, request: Request) -> Ended | None:
         """How the sample ended; None where the infrastructure kept it from ending.
@@ -139,6 +141,8 @@ class Asker:
         if found.then is Then.COUNT:
             self._heard()
             return Ended(SampleOutcome(task, sample, found.state, (), error.reason, str(error)))
+        if found.then is Then.END:
+            self.gave_up = self.is_other_model = True
         self.left = self.left or str(error)
         self.gave_up = self.gave_up or not self._has_patience()
         return None

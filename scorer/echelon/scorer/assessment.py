@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 
-from echelon.adapters import Card, EchelonError
+from echelon.adapters import EchelonError
 from echelon.adapters.errors import ModelNotReadyError
 from echelon.adapters.settings import nearest
 from echelon.clients import AsyncClient, ModelInfo, Options, Pipeline, Target
 from echelon.scorer.asking import Pace
 from echelon.scorer.errors import UnknownNameError
 from echelon.scorer.failures import rule
-from echelon.scorer.identity import card_digest, run_id, sample_set
+from echelon.scorer.identity import (
+    card_digest,
+    identity_from_plain,
+    identity_of,
+    latest_other,
+    run_id,
+    sample_set,
+    told_differences,
+)
 from echelon.scorer.journal import Journal
+from echelon.scorer.probes import MOST, Prober, choose
 from echelon.scorer.results import TaskSota
-from echelon.scorer.runner import Runner, Watcher
+from echelon.scorer.runner import Left, Runner, Watcher
 from echelon.scorer.sota import to_plain
+from echelon.scorer.stability import Phase
 from echelon.scorer.store import RunRecord, Store
 from echelon.scorer.stored import is_supported
 from echelon.scorer.suites.suite import StoredSuite, Task
@@ -43,6 +53,8 @@ class Assignment:
     """Begin another run although one of this identity may exist."""
     sota: Mapping[str, TaskSota] | None = None
     pace: Pace = field(default_factory=Pace)
+    probes: int = MOST
+    """Samples that are asked again, at most, to see whether the model repeats itself."""
 
     def tasks(self) -> tuple[Task, ...]:
         """The chosen tasks, in the suite's order."""
@@ -54,26 +66,67 @@ class Assignment:
 
 
 async def carry_out(assignment: Assignment, store: Store, watcher: Watcher) -> tuple[RunRecord, str]:
-    """Ask what has no outcome yet; the run as it is stored, and why it is incomplete (empty when it is not)."""
+    """Ask what has no outcome yet; return the run as it is stored, and why it is incomplete (empty when it is not).
+
+    A run belongs to one identity of its model. Under another one this begins another run, and says so.
+    """
     async with AsyncClient(assignment.target.address, assignment.options) as client:
-        card = await _card(client, assignment, watcher)
-        record = _record(assignment, card)
+        info = await _info(client, assignment, watcher)
+        record = _record(assignment, info, store.runs())
+        _tell_of_another_model(record, store, watcher)
         if assignment.suite.info.closed:
             record = replace(record, suite={**record.suite, "attempt": attempt(record, store.runs())})
         store.create(record)
-        left = await _ask_missing(assignment, record, client, store, watcher)
-    return store.run(record.run), f"the run is incomplete: {left}; the same command resumes it" if left else ""
+        # With the nonce of its first creation.
+        record = store.run(record.run)
+        left = await _ask_missing(assignment, record, client, store, watcher, asserted=info.identity is not None)
+        return record, await _told(left, record, client, assignment.target.model)
+
+
+def _tell_of_another_model(record: RunRecord, store: Store, watcher: Watcher) -> None:
+    known = store.runs()
+    identity = identity_from_plain(record.identity)
+    before = latest_other(record, known)
+    if before is None or identity is None or any(each.run == record.run for each in known):
+        return
+    if difference := told_differences(before, identity):
+        outcomes = sum(sum(states.values()) for states in store.counts(before.run).values())
+        watcher.notice(
+            f"another run begins: the model is not the one of run {before.run[:12]} ({difference}), whose {outcomes} "
+            "outcomes stay with it"
+        )
+
+
+async def _told(left: Left, record: RunRecord, client: AsyncClient, model: str) -> str:
+    if not left.reason:
+        return ""
+    if not left.is_other_model:
+        return f"the run is incomplete: {left.reason}; the same command resumes it"
+    try:
+        difference = told_differences(record, identity_of(await client.model(model)))
+    except EchelonError:
+        # The server has just refused under the old identity; its words say the rest.
+        difference = ""
+    told = f"model {model!r} was exchanged while it was asked ({difference})" if difference else left.reason
+    return f"the run is incomplete: {told}; the same command begins another run"
 
 
 async def _ask_missing(
-    assignment: Assignment, record: RunRecord, client: AsyncClient, store: Store, watcher: Watcher
-) -> str:
+    assignment: Assignment,
+    record: RunRecord,
+    client: AsyncClient,
+    store: Store,
+    watcher: Watcher,
+    *,
+    asserted: bool,
+) -> Left:
     suite = assignment.suite
     tasks = [task for task in assignment.tasks() if is_supported(suite, record.card, task)]
     counts = store.counts(record.run)
     sizes = [(task, len(suite.sample_ids(task)), sum(counts.get(task.id, {}).values())) for task in tasks]
     watcher.begin([size for size in sizes if size[1]])
     journal = Journal(store, record.run)
+    expected_identity = str((record.identity or {}).get("digest", "")) if asserted else ""
     try:
         async with Pipeline(client) as pipeline:
             runner = Runner(
@@ -81,24 +134,48 @@ async def _ask_missing(
                 pipeline,
                 journal,
                 watcher,
-                run=record.run,
+                nonce=record.nonce,
+                expected_identity=expected_identity,
                 model=assignment.target.model,
                 seed=assignment.seed,
                 pace=assignment.pace,
             )
-            return await runner.run(tasks, lambda task: store.done(record.run, task.id))
+            prober = Prober(
+                suite,
+                pipeline,
+                journal,
+                assignment.target.model,
+                record.nonce,
+                assignment.seed,
+                expected_identity,
+                assignment.pace,
+            )
+            if not any(done for _, _, done in sizes) and not store.probes(record.run):
+                await prober.ask(choose(suite, tasks, record.run, assignment.probes), (Phase.START,))
+            left = await runner.run(tasks, lambda task: store.done(record.run, task.id))
+            if not left.reason:
+                await prober.ask(*_unfinished_probes(store, record.run))
+            return left
     finally:
         await journal.close()
 
 
-async def _card(client: AsyncClient, assignment: Assignment, watcher: Watcher) -> Card:
-    """The model's card; waits, within the run's patience, for a server that is away or not ready."""
+def _unfinished_probes(store: Store, run: str) -> tuple[list[tuple[str, str]], tuple[Phase, ...]]:
+    """Return the samples that were probed when the run began and not yet when it ended, and what to ask them."""
+    probes = store.probes(run)
+    ended = {(probe.task, probe.sample) for probe in probes if probe.phase is not Phase.START}
+    begun = [(probe.task, probe.sample) for probe in probes if probe.phase is Phase.START]
+    return [each for each in begun if each not in ended], (Phase.END, Phase.AGAIN)
+
+
+async def _info(client: AsyncClient, assignment: Assignment, watcher: Watcher) -> ModelInfo:
+    """Return the model's card and identity; waits, within the run's patience, for a server that is not ready."""
     until = monotonic() + assignment.pace.patience_s
     while True:
         info, error = await _look(client, assignment.target.model)
         if info is not None and info.ready:
             watcher.trouble("")
-            return info.card
+            return info
         if monotonic() > until or (info is not None and info.state == "failed"):
             raise error
         watcher.trouble(str(error))
@@ -116,24 +193,26 @@ async def _look(client: AsyncClient, model: str) -> tuple[ModelInfo | None, Eche
     return info, ModelNotReadyError(f"model {model!r} is {info.state}; the server's log says why")
 
 
-def _record(assignment: Assignment, card: Card) -> RunRecord:
-    suite, tasks = assignment.suite, assignment.tasks()
+def _record(assignment: Assignment, info: ModelInfo, known: Sequence[RunRecord]) -> RunRecord:
+    suite, tasks, identity = assignment.suite, assignment.tasks(), identity_of(info)
     settings = {"temperature": "0"}
-    identity = {
+    values = {
         "suite": suite.info.digest,
         "samples": sample_set(suite, tasks),
-        "card": card_digest(card),
+        "card": card_digest(info.card),
+        "identity": identity.digest,
         "settings": settings,
         "seed": assignment.seed,
-        "nonce": secrets.token_hex(8) if assignment.new else "",
     }
     return RunRecord(
-        run=run_id(identity),
+        run=run_id(values, {each.run for each in known}, new=assignment.new),
         suite={"folder": str(suite.path.resolve()), "tasks": [task.id for task in tasks], **asdict(suite.info)},
-        card=card,
+        card=info.card,
         target=str(assignment.target),
         seed=assignment.seed,
         settings=settings,
         created=datetime.now(UTC).isoformat(timespec="microseconds"),
         sota=to_plain(assignment.sota) if assignment.sota is not None else None,
+        nonce=secrets.token_hex(16),
+        identity={**asdict(identity), "unverified": list(identity.unverified)},
     )

@@ -22,11 +22,13 @@ _ROW = {
     schema.outcomes.name: "the outcome",
     schema.attempts.name: "a failed attempt",
     schema.usage.name: "the usage of a call",
+    schema.probes.name: "a probe",
 }
 _ROWS = {
     schema.outcomes.name: "outcomes",
     schema.attempts.name: "failed attempts",
     schema.usage.name: "usages of calls",
+    schema.probes.name: "probes",
 }
 
 
@@ -119,8 +121,7 @@ class CheckedReader:
 
     def tables(self) -> tuple[sql.Table, ...]:
         """Return the tables of the file that hold rows of tasks."""
-        without = (schema.usage,) if self.version == schema.WITHOUT_USAGE else ()
-        return tuple(table for table in schema.TASK_TABLES if table not in without)
+        return schema.task_tables(self.version)
 
     def check_run_row(self, row: Any) -> None:
         """Report a run's row that is damaged."""

@@ -14,6 +14,7 @@ class Then(Enum):
 
     COUNT = "the sample ends in a model-caused state"
     LEAVE = "the sample stays unanswered, and its task incomplete"
+    END = "the run ends unfinished: the model is not the one that it began with"
     STOP = "the run stops: the suite, the configuration or the credentials are wrong"
 
 
@@ -42,6 +43,7 @@ _RULES: dict[type[errors.EchelonError], Rule] = {
     errors.ServerBusyError: Rule(Then.LEAVE, patient=True),
     errors.ModelNotReadyError: Rule(Then.LEAVE, patient=True),
     errors.UnreachableError: Rule(Then.LEAVE, patient=True),
+    errors.IdentityChangedError: Rule(Then.END),
     errors.BackendError: Rule(Then.LEAVE, retries=3),
     # Whoever waits behind others is late without being slow; meanwhile fewer are asked at once.
     errors.BudgetExceededError: Rule(Then.LEAVE, retries=2),

@@ -1,35 +1,87 @@
-"""What makes two runs the same run."""
+"""What makes two runs the same run, and what tells a model from the one of an earlier run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import count
 from typing import Any
 
 from echelon.adapters import Card
+from echelon.adapters.identity import COMPARED, Identity, differences, from_card
+from echelon.clients import ModelInfo
+from echelon.scorer.store import RunRecord
 from echelon.scorer.suites.suite import Suite, Task
 
+NOT_ASSERTED = "everything: the server asserts no identity"
 
-def run_id(identity: Mapping[str, Any]) -> str:
-    """The id of the run that `identity` (plain values) describes."""
-    return _digest(json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+
+def run_id(values: Mapping[str, Any], known: Collection[str] = (), *, new: bool = False) -> str:
+    """Return the id of the run that `values` (plain) describe; with `new`, of the first such that is not `known`."""
+    for number in count():
+        found = _digest(_json({**values, "new": number} if number else values))
+        if not new or found not in known:
+            return found
+    raise AssertionError("count() does not end")
+
+
+def request_id(nonce: str, *words: str) -> str:
+    """Return the id of a request within the run of that nonce; the same for every try, also after a crash."""
+    return hashlib.blake2b("\n".join(words).encode(), digest_size=16, key=nonce.encode()[:64]).hexdigest()
 
 
 def card_digest(card: Card) -> str:
-    """What of a card can change an answer."""
+    """Return the digest of what in a card can change an answer."""
     # How large a batch pays is measured anew at every start.
     return _digest(json.dumps(asdict(replace(card, max_batch_size=0)), sort_keys=True))
 
 
+def identity_of(info: ModelInfo) -> Identity:
+    """Return the identity that a server asserts, or what the card alone tells of it."""
+    return info.identity or from_card(info.card, adapter="", unverified=NOT_ASSERTED)
+
+
+def identity_from_plain(values: Mapping[str, Any] | None) -> Identity | None:
+    """Return a stored identity; None where the run was stored without one."""
+    if values is None:
+        return None
+    texts = {name: str(values.get(name, "")) for name in ("digest", *COMPARED)}
+    return Identity(unverified=tuple(map(str, values.get("unverified", ()))), **texts)
+
+
+def latest_other(record: RunRecord, known: Iterable[RunRecord]) -> RunRecord | None:
+    """Return the latest run that differs from `record` in its model's identity alone; `known` is newest first."""
+    return next((each for each in known if each.run != record.run and _subject(each) == _subject(record)), None)
+
+
+def told_differences(before: RunRecord, after: Identity) -> str:
+    """Return in words how `after` differs from the identity of a stored run, empty where it does not."""
+    identity = identity_from_plain(before.identity)
+    if identity is None:
+        return "the identity of that one was not stored"
+    found = differences(identity, after)
+    return f"changed: {', '.join(found)}" if found else ""
+
+
 def sample_set(suite: Suite, tasks: Sequence[Task]) -> str:
-    """The digest of all sample ids of `tasks`."""
+    """Return the digest of all sample ids of `tasks`."""
     digest = hashlib.sha256()
     for task in tasks:
         for sample in suite.sample_ids(task):
             digest.update(f"{task.id}\n{sample}\n".encode())
     return digest.hexdigest()
+
+
+def _subject(record: RunRecord) -> tuple[Any, ...]:
+    """What two runs have in common that differ in nothing but their model's identity."""
+    model = record.card.name or record.target.rpartition("/")[2]
+    return record.suite["digest"], tuple(record.suite["tasks"]), model, record.seed, _json(record.settings)
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def _digest(text: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from echelon.scorer.outcomes import SampleOutcome
+from echelon.scorer.stability import Probe
 from echelon.scorer.store import Attempt, Rows, Store
 from echelon.scorer.usage import Spent
 
@@ -40,6 +42,11 @@ class Journal:
         """Keep what a failed try took with the next commit."""
         self._rows.spent.append(spent)
         self._next_commit()
+
+    async def put_probes(self, probes: Iterable[Probe]) -> None:
+        """Return when the probes are on disk; StoreError where they cannot be."""
+        self._rows.probes.extend(probes)
+        await asyncio.shield(self._next_commit())
 
     async def close(self) -> None:
         """Commit what is left."""

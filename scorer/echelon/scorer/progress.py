@@ -29,8 +29,23 @@ class Silence:
     def trouble(self, text: str) -> None:
         """See Watcher."""
 
+    def notice(self, text: str) -> None:
+        """See Watcher."""
+
     def close(self) -> None:
         """Leave the screen as it is."""
+
+
+class Notices(Silence):
+    """Nothing but what has to be known."""
+
+    def __init__(self, out: TextIO, what: str) -> None:
+        self._out = out
+        self._what = what
+
+    def notice(self, text: str) -> None:
+        """Print it."""
+        print(f"{self._what}: {printable(text)}", file=self._out, flush=True)
 
 
 class Lines(Silence):
@@ -63,6 +78,10 @@ class Lines(Silence):
             self._say(f"waiting: {text}")
         self._trouble = text
 
+    def notice(self, text: str) -> None:
+        """Print it."""
+        self._say(text)
+
     def _say(self, text: str) -> None:
         self._said = monotonic()
         print(f"{self._what}: {printable(text)}", file=self._out, flush=True)
@@ -86,6 +105,7 @@ class Live(Silence):
         )
         self._whole = self._progress.add_task(what[:_TITLE_COLUMNS], total=None, note="")
         self._current = self._progress.add_task("", total=None, note="", visible=False)
+        self._what = what
         self._ends: dict[str, list[int]] = {}
         """Of each task: done, failed, all."""
         self._failed = 0
@@ -122,6 +142,10 @@ class Live(Silence):
         """Show it under the bars."""
         self._trouble = f"waiting: {printable(text)}" if text else ""
 
+    def notice(self, text: str) -> None:
+        """Print it above the bars."""
+        self._console.print(f"{self._what}: {printable(text)}", markup=False, highlight=False)
+
     def _picture(self) -> Group:
         from rich.console import Group
         from rich.text import Text
@@ -142,5 +166,5 @@ def _failures(number: int) -> str:
 def watcher(out: TextIO, what: str, *, quiet: bool) -> Silence:
     """What suits where the output goes."""
     if quiet:
-        return Silence()
+        return Notices(out, what)
     return Live(out, what) if out.isatty() else Lines(out, what)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from echelon.adapters import Card, Part
+from echelon.adapters.identity import Identity
 from echelon.scorer.outcomes import State
+from echelon.scorer.stability import Stability
 from echelon.scorer.suites.suite import SuiteInfo, Task
 from echelon.scorer.usage import TotalUsage, total
 from echelon.scorer.verdict.family import TaskVerdict
@@ -161,6 +163,10 @@ class RunResult:
     untied: Mapping[str, int] = field(default_factory=dict)
     """Runs that the result rests on, itself and its reference runs, whose older store cannot tell every damage; with
     that store's version."""
+    identity: Identity | None = None
+    """The model's, as its server asserts it; None for runs of older stores."""
+    stability: Stability | None = None
+    """What the run's probes found; None where nothing was probed."""
 
     @property
     def total_usage(self) -> TotalUsage | None:

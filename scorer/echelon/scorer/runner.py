@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from echelon.adapters import Part, Request
 from echelon.clients import Pipeline
 from echelon.scorer.asking import Asker, Pace
 from echelon.scorer.concurrency import Window
+from echelon.scorer.identity import request_id
 from echelon.scorer.journal import Journal
 from echelon.scorer.outcomes import State
 from echelon.scorer.suites.requests import request_of
@@ -31,6 +31,17 @@ class Watcher(Protocol):
     def trouble(self, text: str) -> None:
         """Something is being waited for; empty when it is over."""
 
+    def notice(self, text: str) -> None:
+        """Something that the person who began the run has to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Why samples stayed unanswered, empty where none did; `is_other_model` where the model was exchanged meanwhile."""
+
+    reason: str = ""
+    is_other_model: bool = False
+
 
 class Runner:
     """One pass over a run's samples."""
@@ -42,7 +53,8 @@ class Runner:
         journal: Journal,
         watcher: Watcher,
         *,
-        run: str,
+        nonce: str,
+        expected_identity: str,
         model: str,
         seed: int,
         pace: Pace,
@@ -50,15 +62,16 @@ class Runner:
         self._suite = suite
         self._journal = journal
         self._watcher = watcher
-        self._run = run
+        self._nonce = nonce
+        self._expected_identity = expected_identity
         self._seed = seed
         self._window = Window(pace.most_calls, pace.most_bytes)
         self._asker = Asker(
             pipeline, model, self._window, pace, note=journal.note, spend=journal.spend, trouble=watcher.trouble
         )
 
-    async def run(self, tasks: Iterable[Task], done: Callable[[Task], AbstractSet[str]]) -> str:
-        """Ask all samples of `tasks` but those that are `done`; why some stay unanswered, empty where none does.
+    async def run(self, tasks: Iterable[Task], done: Callable[[Task], AbstractSet[str]]) -> Left:
+        """Ask all samples of `tasks` but those that are `done`; return why some stay unanswered.
 
         Raises an EchelonError where going on makes no sense; whatever was answered is journalled in any case.
         """
@@ -69,13 +82,18 @@ class Runner:
         except ExceptionGroup as errors:
             # One tells enough; the others met the same.
             raise errors.exceptions[0] from None
-        return self._asker.left
+        return Left(self._asker.left, self._asker.is_other_model)
 
     async def _ask_task(self, group: asyncio.TaskGroup, task: Task, done: AbstractSet[str]) -> None:
         if self._asker.gave_up:
             return
         for sample in self._suite.samples(task, skip=done):
-            request = replace(request_of(task, sample, self._seed), id=_request_id(self._run, task.id, sample.id))
+            # Another run never has this id, and another model never answers under it.
+            request = replace(
+                request_of(task, sample, self._seed),
+                id=request_id(self._nonce, task.id, sample.id),
+                expected_identity=self._expected_identity,
+            )
             size_bytes = sum(map(_size_bytes, request.parts))
             await self._window.enter(size_bytes)
             if self._asker.gave_up:
@@ -90,12 +108,6 @@ class Runner:
                 self._watcher.ended(task, ended.outcome.state)
         finally:
             self._window.leave(size_bytes)
-
-
-def _request_id(run: str, task: str, sample: str) -> str:
-    # The same for every try, also after a crash of the scorer: the server need not answer twice.
-    place = hashlib.blake2b(f"{task}\n{sample}".encode(), digest_size=16).hexdigest()
-    return f"{run[:24]}-{place}"
 
 
 def _size_bytes(part: Part) -> int:

@@ -76,6 +76,17 @@ usage = sql.Table(
     sql.Column("compute_us", sql.Integer, nullable=False),
     sql.Column("checksum", sql.LargeBinary),
 )
+probes = sql.Table(
+    "probes",
+    metadata,
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("run", sql.String, nullable=False, index=True),
+    sql.Column("task", sql.String, nullable=False),
+    sql.Column("sample", sql.String, nullable=False),
+    sql.Column("phase", sql.String, nullable=False),
+    sql.Column("digest", sql.String, nullable=False),
+    sql.Column("checksum", sql.LargeBinary),
+)
 digests = sql.Table(
     "digests",
     metadata,
@@ -88,7 +99,7 @@ digests = sql.Table(
     sql.Column("checksum", sql.LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
-TASK_TABLES = (outcomes, attempts, usage)
+TASK_TABLES = (outcomes, attempts, usage, probes)
 """The tables that hold rows of tasks."""
 
 _ADDED = {
@@ -99,6 +110,12 @@ _ADDED = {
 """Columns that version 4 added, and their values in rows that an older `version` wrote."""
 _UNCOVERED = ("number", "checksum")
 """Numbers of rows are the file's own; a copy or a merge gives others."""
+
+
+def task_tables(version: int) -> tuple[sql.Table, ...]:
+    """Return the tables of a file of `version` that hold rows of tasks."""
+    without = {2: (usage, probes), 3: (probes,)}.get(version, ())
+    return tuple(table for table in TASK_TABLES if table not in without)
 
 
 def covered(table: sql.Table) -> tuple[str, ...]:

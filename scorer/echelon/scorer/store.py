@@ -26,6 +26,7 @@ from echelon.scorer.checked import CheckedReader
 from echelon.scorer.database import Database
 from echelon.scorer.errors import StoreError, UnknownNameError
 from echelon.scorer.outcomes import SampleOutcome, State
+from echelon.scorer.stability import Phase, Probe
 from echelon.scorer.usage import Spent, TotalUsage
 from echelon.v1 import model_service_pb2 as pb
 from echelon.wire.calls import outcome_from_proto, outcome_to_proto
@@ -84,6 +85,7 @@ class Rows:
     """Each with the milliseconds it took."""
     attempts: list[Attempt] = field(default_factory=list)
     spent: list[Spent] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
 
 
 class Store:
@@ -150,6 +152,7 @@ class Store:
             outcomes.setdefault((outcome.task, outcome.sample), self._outcome_row(run, outcome, milliseconds))
         attempts = [{"run": run, **asdict(attempt)} for attempt in rows.attempts]
         spent = [_usage_row(run, each) for each in rows.spent]
+        probes = [{"run": run, **asdict(probe)} for probe in rows.probes]
         with self._reader() as reader:
             row = self._run(reader, run)
             for task in {task for task, _ in outcomes}:
@@ -158,6 +161,7 @@ class Store:
             checked.append(reader, row, schema.outcomes, list(outcomes.values()))
             checked.append(reader, row, schema.attempts, attempts)
             checked.append(reader, row, schema.usage, spent)
+            checked.append(reader, row, schema.probes, probes)
 
     def _outcome_row(self, run: str, outcome: SampleOutcome, milliseconds: float) -> dict[str, Any]:
         answer: bytes | None = None
@@ -260,6 +264,14 @@ class Store:
         with self._reader() as reader:
             rows = reader.rows(schema.attempts, self._run(reader, run))
             return [Attempt(row.task, row.sample, row.reason, row.detail, row.at) for row in rows]
+
+    def probes(self, run: str) -> list[Probe]:
+        """Return the run's probes, in the order in which they were answered."""
+        if self._database.version in schema.UNTIED:
+            return []
+        with self._reader() as reader:
+            rows = reader.rows(schema.probes, self._run(reader, run))
+            return [Probe(row.task, row.sample, Phase(row.phase), row.digest) for row in rows]
 
     def usage(self, run: str) -> dict[str, TotalUsage]:
         """Return what the calls of each task took, for the tasks of which anything is known."""

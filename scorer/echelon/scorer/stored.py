@@ -9,9 +9,11 @@ from pathlib import Path
 from echelon.adapters import Card
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.evaluate import VIEWED, Evaluation, evaluate
+from echelon.scorer.identity import identity_from_plain
 from echelon.scorer.instruments import Instruments
 from echelon.scorer.results import RunResult, TaskSota
 from echelon.scorer.sota import from_plain
+from echelon.scorer.stability import stability
 from echelon.scorer.store import RunRecord, Store
 from echelon.scorer.suites.formats import open_folder
 from echelon.scorer.suites.suite import StoredSuite, Suite, Task
@@ -60,7 +62,13 @@ def result_of(
     )
     opponents = from_plain(record.sota) if sota is None else sota
     result = evaluate(evaluation, store, opponents, viewed=viewed)
-    return replace(result, usage=store.usage(record.run), untied=_untied(store, record, opponents))
+    return replace(
+        result,
+        usage=store.usage(record.run),
+        untied=_untied(store, record, opponents),
+        identity=identity_from_plain(record.identity),
+        stability=stability(store.probes(record.run)),
+    )
 
 
 def _untied(store: Store, record: RunRecord, sota: Mapping[str, TaskSota]) -> dict[str, int]:

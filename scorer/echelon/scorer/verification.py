@@ -100,9 +100,7 @@ def _blob_problems(blobs: Blobs, row: Any) -> Iterator[str]:
 def _stray_rows(connection: sql.Connection, version: int) -> Iterator[str]:
     """Rows of runs that are not there."""
     known = sql.select(schema.runs.c.run)
-    for table in schema.TASK_TABLES:
-        if table is schema.usage and version == schema.WITHOUT_USAGE:
-            continue
+    for table in schema.task_tables(version):
         query = sql.select(table.c.run, sql.func.count()).where(table.c.run.not_in(known)).group_by(table.c.run)
         for run, count in connection.execute(query):
             yield f"rows without a run: {count} in {table.name}, of run {str(run)[:12]}"

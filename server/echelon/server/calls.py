@@ -122,7 +122,7 @@ class Calls:
                     else:
                         for event in events.piece(piece, checked):
                             yield event
-            model.expect(request.expected_identity)
+            model.identity.expect(request.expected_identity)
         assert turn.answered is not None
         try:
             for event in events.end(turn.answered.whole()):
@@ -142,21 +142,21 @@ class Calls:
 
     def _turn(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Turn:
         model = self._models.get(message.model)
-        model.expect(request.expected_identity)
+        model.identity.expect(request.expected_identity)
         # A retry has less time left, and is the same request all the same; which model it expects has been seen to.
         message.ClearField("budget")
         message.ClearField("expected_identity")
-        key = (peer(), request.id, model.identity.digest)
+        key = (peer(), request.id, model.identity.current.digest)
         return self._remembered.turn(key, digest_of(request.call, message)) if request.id else Turn()
 
     async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Answered:
         async with self._turn(request, message, peer) as turn:
             if turn.answered is None:
                 model = self._models.get(message.model)
-                before = model.identity.digest
+                before = model.identity.current.digest
                 answered = await self._ask(request, message)
                 # What another model answered is not kept under the key of this one.
-                if model.identity.digest != before:
+                if model.identity.current.digest != before:
                     return answered
                 turn.answered = answered
             return turn.answered
@@ -165,12 +165,12 @@ class Calls:
         model = self._models.get(message.model)
         if request.deadline is not None and request.deadline <= monotonic():
             raise BudgetExceededError("the call's deadline passed before the model was asked")
-        model.expect(request.expected_identity)
+        model.identity.expect(request.expected_identity)
         try:
             done = await model.answer(request)
         except AdapterFailedError as error:
             raise self._hidden(error) from None
-        model.expect(request.expected_identity)
+        model.identity.expect(request.expected_identity)
         large = _large(done.returned) if message.accepts_content_refs else {}
         refs = await in_thread(partial(_references, large), "digests") if large else NO_REFS
         try:

@@ -14,16 +14,17 @@ from typing import Any
 import structlog
 
 from echelon.adapters import Call, Card, EchelonError, Request, Returned, UnsupportedError, Usage
-from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, IdentityChangedError, ModelNotReadyError
+from echelon.adapters.errors import AdapterFailedError, AdapterLoadError, ModelNotReadyError
 from echelon.adapters.hosting import Opened
-from echelon.adapters.identity import Identity, combined, from_card
+from echelon.adapters.identity import Identity
 from echelon.server.batcher import Batcher, Done
 from echelon.server.config import ModelConfig
 from echelon.server.hosts.host import Host, OnReady
+from echelon.server.identities import ModelIdentity
 from echelon.server.measure import best_batch_size, warm_up
 from echelon.server.pieces import SCRIPTS, Pieces
 from echelon.server.threads import in_thread
-from echelon.wire.cards import card_to_proto, identity_to_proto
+from echelon.wire.cards import card_to_proto
 from echelon.wire.rules import check
 
 OnState = Callable[[str, bool], Awaitable[None]]
@@ -51,12 +52,10 @@ class ServedModel:
         self.name = config.name
         self.state = ModelState.LOADING
         self.card = Card(version="", calls=(), name=config.name)
-        self.identity = Identity()
-        """What can change an answer; its digest is empty until the model is known."""
+        self.identity = ModelIdentity(config.name, config.adapter)
         self.isolation = hosts[0].isolation
         self._config = config
         self._hosts = hosts
-        self._identities: dict[int, Identity] = {}
         self._away: set[int] = set()
         self._asked = [0] * len(hosts)
         self._on_state: OnState | None = None
@@ -107,9 +106,7 @@ class ServedModel:
         for number, opened in enumerate(ended):
             if isinstance(opened, BaseException):
                 raise opened
-            # A host that started again meanwhile has told its newer one.
-            self._identities.setdefault(number, self._checked_identity(opened.identity, opened.card))
-        self.identity = combined(list(self._identities.values()))
+            self.identity.put_first(number, opened.identity, opened.card)
         return ended[0]  # type: ignore[return-value]  # no exception, as just seen
 
     def _on_ready(self, number: int, ready: bool, card: Card | None = None, identity: Identity | None = None) -> None:
@@ -118,7 +115,7 @@ class ServedModel:
             # What batches pay was measured when the model loaded.
             self.card = checked if self._batcher is None else replace(checked, max_batch_size=self.card.max_batch_size)
         if identity is not None:
-            self._identify(number, self._checked_identity(identity, self.card))
+            self.identity.put(number, identity, self.card)
         (self._away.discard if ready else self._away.add)(number)
         ready = len(self._away) < len(self._hosts)
         before = ModelState.LOADING if ready else ModelState.READY
@@ -136,33 +133,6 @@ class ServedModel:
         except (EchelonError, TypeError, ValueError, KeyError) as error:
             raise AdapterLoadError(f"the card of model {self.name!r} breaks the contract: {error}") from error
         return card
-
-    def _identify(self, number: int, identity: Identity) -> None:
-        self._identities[number] = identity
-        before, self.identity = self.identity, combined(list(self._identities.values()))
-        if before.digest not in ("", self.identity.digest):
-            self._log.info("model has another identity", before=before.digest, identity=self.identity.digest)
-
-    def _checked_identity(self, identity: Identity, card: Card) -> Identity:
-        if not identity.digest:
-            missing = "code, settings and files: the echelon in the adapter's environment is too old to identify them"
-            return from_card(card, adapter=self._config.adapter, unverified=missing)
-        try:
-            check(identity_to_proto(identity))
-        except (EchelonError, TypeError, ValueError) as error:
-            raise AdapterLoadError(f"the identity of model {self.name!r} breaks the contract: {error}") from error
-        return identity
-
-    def expect(self, digest: str) -> None:
-        """Check that the model has the identity of that digest, if any; IdentityChangedError where it has another.
-
-        To be called before and after a call: whoever answers has told its identity before it answers.
-        """
-        if digest and self.identity.digest not in ("", digest):
-            raise IdentityChangedError(
-                f"model {self.name!r} is not the one that the call expects: its identity is {self.identity.digest}, "
-                f"not {digest}"
-            )
 
     def _warm_up(self, probes: Sequence[Request]) -> int:
         """Run the probe of each call; the batch size to use."""

@@ -99,5 +99,6 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
 
 
 def _model(model: ServedModel) -> pb.Model:
-    identity = identity_to_proto(model.identity) if model.identity.digest else None
+    current = model.identity.current
+    identity = identity_to_proto(current) if current.digest else None
     return pb.Model(card=card_to_proto(model.card), state=_STATES[model.state], identity=identity)

@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 @click.option("--task", "tasks", multiple=True, metavar="ID", help="Only this task; repeat for more.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed given to the model.")
 @click.option("--new", is_flag=True, help="Begin another run instead of resuming.")
+@click.option(
+    "--probes",
+    type=click.IntRange(0, 20),
+    default=3,
+    show_default=True,
+    help="Samples asked thrice more, at most, to see whether the model repeats itself.",
+)
 @click.option("--timeout", "timeout_s", type=float, default=120.0, show_default=True, help="Seconds for one call.")
 @click.option(
     "--patience",
@@ -66,6 +73,7 @@ def run(
     tasks: tuple[str, ...],
     seed: int,
     new: bool,
+    probes: int,
     timeout_s: float,
     patience_s: float,
     max_calls: int,
@@ -103,6 +111,7 @@ def run(
             seed=seed,
             new=new,
             sota=find_sota(sota, store, opened, instruments) if sota else opened.sota or None,
+            probes=probes,
             pace=Pace(timeout_s=timeout_s, patience_s=patience_s, most_calls=max_calls),
         )
         record, reason = _carry_out(assignment, store, watcher(sys.stderr, goal.model, quiet=quiet))

@@ -17,7 +17,7 @@ from echelon.scorer.printing import printable
 
 if TYPE_CHECKING:
     from echelon.scorer.outcomes import State
-    from echelon.scorer.store import Attempt, RunRecord
+    from echelon.scorer.store import Attempt, RunRecord, Store
     from echelon.scorer.usage import TotalUsage
 
 _KINDS = 10
@@ -63,10 +63,12 @@ def show_run(run: str, as_json: bool, folder: Path) -> None:
         used = total(store.usage(record.run).values())
         times = store.milliseconds(record.run)
         shown = _facts(record, store.counts(record.run), store.attempts(record.run), times, used)
+        shown |= _identity(record, store)
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
     attempts = shown.pop("failed_attempts")
+    shown["identity"] = f"{shown['identity']['digest']}, asserted" if shown["identity"] else None
     for key, value in shown.items():
         click.echo(f"{key:16} {_said(value)}")
     click.echo(f"{'failed attempts':16} {len(attempts) or 'none'}")
@@ -136,6 +138,20 @@ def _facts(
         "usage": as_plain(used) if used.calls else None,
         "milliseconds": {f"p{q}": round(_quantile(times, q / 100), 1) for q in (50, 90, 99)},
         "failed_attempts": [asdict(attempt) for attempt in attempts],
+    }
+
+
+def _identity(record: RunRecord, store: Store) -> dict[str, Any]:
+    from echelon.scorer.identity import identity_from_plain
+    from echelon.scorer.report.identity import as_plain, in_words, rows
+    from echelon.scorer.stability import stability
+
+    identity = identity_from_plain(record.identity)
+    told = dict(rows(identity))
+    return {
+        "identity": as_plain(identity),
+        "unverified": told.get("unverified", told["identity"]),
+        "probes": in_words(stability(store.probes(record.run)), deterministic=record.card.deterministic),
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from echelon.scorer.report import charts, usage, wording
+from echelon.scorer.report import charts, identity, usage, wording
 from echelon.scorer.report.differences import differences
 from echelon.scorer.report.gallery import gallery
 from echelon.scorer.report.gaps import gaps
@@ -52,7 +52,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(charts=charts, usage=usage, wording=wording)
+    environment.globals.update(charts=charts, identity=identity, usage=usage, wording=wording)
     return environment
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from echelon.adapters import Card
-from echelon.scorer.report import usage, wording
+from echelon.scorer.report import identity, usage, wording
 from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult
 from echelon.scorer.verdict.figures import LevelVerdict
 
@@ -20,6 +20,8 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "counts": {state.value: n for state, n in result.counts().items()},
         "suite": _suite(result),
         "model": {"name": wording.model_name(result), **_card(result.card)},
+        "identity": identity.as_plain(result.identity),
+        "stability": identity.stability_as_plain(result),
         "seed": result.seed,
         "settings": dict(sorted(result.settings.items())),
         "usage": usage.as_plain(result.total_usage),

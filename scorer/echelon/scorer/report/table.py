@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from echelon.scorer.printing import aligned
-from echelon.scorer.report import usage, wording
+from echelon.scorer.report import identity, usage, wording
 from echelon.scorer.report.prose import line
 from echelon.scorer.results import LevelResult, RunResult, TaskResult
 from echelon.scorer.verdict.figures import LevelVerdict
@@ -102,5 +102,7 @@ def _usage(result: RunResult) -> str:
 
 def _provenance(result: RunResult) -> str:
     suite = result.suite
-    about = [f"run {line(result.run_id, 80)}", f"suite {line(suite.name)} {line(suite.version)}, {suite.digest}"]
-    return "\n".join([*about, *wording.caveats(result)])
+    about = {"run": result.run_id, "suite": f"{line(suite.name)} {line(suite.version)}, {suite.digest}"}
+    about |= {name: value for name, value in identity.rows(result.identity) if name in ("identity", "unverified")}
+    about["probes"] = identity.stability(result)
+    return "\n".join([*(f"{name} {line(value, 400)}" for name, value in about.items()), *wording.caveats(result)])
