@@ -309,6 +309,11 @@ PARTS = {
     "anls": text,
     "ap50": boxes,
     "bleu1": text,
+    "bleu1_characters": text,
+    "bleu4_characters": text,
+    "cer": text,
+    "token_f1_characters": text,
+    "wer_characters": text,
     "chamfer": points,
     "macro_f1": choice,
     "mae": number,
@@ -327,6 +332,7 @@ PROMPTED = {
     "ap_anomaly",
     "auc",
     "bleu1_nltk_official",
+    "cer_speech",
     "cider_speech",
     "clap",
     "clip_consistency",
@@ -458,7 +464,7 @@ def test_ids_are_unique_and_every_metric_says_where_it_comes_from() -> None:
 
 def test_ids_name_the_declared_worst() -> None:
     assert metric("mae", worst=180).id == "mae@1;worst=180"
-    assert metric("wer").id == "wer/corpus@1;tokens=whitespace;case=fold;cap=1"
+    assert metric("wer").id == "wer/corpus@2;tokens=whitespace;case=lower;cap=1"
 
 
 @pytest.mark.parametrize("name", ["mae", "rmse", "chamfer"])

@@ -109,7 +109,7 @@ def test_wer_of_a_sample_is_never_above_1(said: str, wanted: str, expected: floa
 def test_anls_is_the_similarity_by_edits_and_0_below_a_half() -> None:
     given = texts(["hallo", "Hello  World", "abcd", "", "ab"])
     wanted = [[Text("hello")], [Text("hello world")], [Text("axyz")], [Text("x")], [Text("ax")]]
-    assert score(metric("anls"), given, wanted) == pytest.approx((0.8 + 1 + 0 + 0 + 0) / 5)
+    assert score(metric("anls"), given, wanted) == pytest.approx((0.8 + 1 + 0 + 0 + 0.5) / 5)
     assert score(metric("anls"), texts(["cat"]), [[Text("dog"), Text("cart")]]) == 0.75
 
 
@@ -225,14 +225,17 @@ OF_TEXT = (
     "anls",
     "bleu1_official",
     "bleu1_video_official",
+    "cer",
     "cider",
     "exact_match",
     "micro_f1_official",
     "rouge1",
     "rouge_l_plain",
     "token_f1",
+    "token_f1_characters",
     "token_f1_official",
     "wer",
+    "wer_characters",
     "wer_mean",
 )
 

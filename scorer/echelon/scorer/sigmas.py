@@ -67,6 +67,8 @@ def _psnr_2024(x: float) -> float:
 MAPS_2025: Mapping[str, Map] = {
     "abs_rel": _falling(0.1),
     "abs_rel_official": _falling(0.1),
+    "cer": lambda x: 1 - x,
+    "cer_speech": lambda x: 1 - x,
     "chamfer": _falling(1),
     "chamfer_squared": _falling(1),
     "chamfer_surface": _falling(1),
@@ -101,6 +103,7 @@ MAPS_2025: Mapping[str, Map] = {
     "rte": _falling(0.5),
     "sad": _falling(10),
     "wer": lambda x: 1 - x,
+    "wer_characters": lambda x: 1 - x,
     "wer_mean": lambda x: 1 - x,
     "wer_speech": lambda x: 1 - x,
 }

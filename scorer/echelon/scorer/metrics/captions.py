@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from echelon.adapters import Kind, Part
 from echelon.scorer.metrics.labels import label_code
 from echelon.scorer.metrics.metric import Metric, Stats
-from echelon.scorer.metrics.text import ngrams, words
+from echelon.scorer.metrics.text import ngrams
+from echelon.scorer.metrics.tokens import words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,7 @@ class Cider(Metric):
     """
 
     name = "cider"
-    variant = "/d@1;order=4;sigma=6;frequencies=references;tokens=whitespace;case=fold"
+    variant = "/d@2;order=4;sigma=6;frequencies=references;tokens=whitespace;case=lower"
     kind = Kind.TEXT
     unit = ""
     range = (0.0, SCALE)

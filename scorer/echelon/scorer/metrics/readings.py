@@ -14,6 +14,7 @@ from echelon.adapters import Choice, Kind, Part
 from echelon.scorer.errors import InvalidSuiteError, NotComputedError
 from echelon.scorer.instruments import Reader, instrument_id, measured
 from echelon.scorer.metrics.captions import Cider
+from echelon.scorer.metrics.characters import CharacterErrorRate
 from echelon.scorer.metrics.labels import Accuracy, EAccuracy
 from echelon.scorer.metrics.metric import Metric, Stats, read_answer, read_reference
 from echelon.scorer.metrics.numbers import Correlation
@@ -99,6 +100,15 @@ class SpeechWordErrorRate(Read, WordErrorRate):
     """Word edits by reference words, between what is heard in generated speech and what should be said."""
 
     name = "wer_speech"
+    kind = Kind.AUDIO
+    role = "transcript"
+    reads = Kind.TEXT
+
+
+class SpeechCharacterErrorRate(Read, CharacterErrorRate):
+    """Character edits by reference characters, between what is heard in generated speech and what should be said."""
+
+    name = "cer_speech"
     kind = Kind.AUDIO
     role = "transcript"
     reads = Kind.TEXT

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import string
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,19 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from echelon.adapters import Kind, Part, Text
 from echelon.adapters.errors import MissingExtraError
 from echelon.scorer.metrics.metric import MeanMetric, RatioMetric, Stats, expect, quotient
+from echelon.scorer.metrics.tokens import PlainTokens, squad_words, words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Grams: TypeAlias = "Counter[tuple[str, ...]]"
-
-ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-PUNCTUATION = str.maketrans("", "", string.punctuation)
-PLAIN_TOKEN = re.compile(
-    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"  # scripts that are written without spaces
-    "|[^\\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"
-)
 
 
 class WordErrorRate(RatioMetric):
@@ -34,20 +26,24 @@ class WordErrorRate(RatioMetric):
     """
 
     name = "wer"
-    variant = "/corpus@1;tokens=whitespace;case=fold;cap=1"
+    variant = "/corpus@2;tokens=whitespace;case=lower;cap=1"
     kind = Kind.TEXT
     higher_is_better = False
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
         from rapidfuzz.distance import Levenshtein
 
-        given, wanted = words(prediction), words(reference)
+        given, wanted = self.tokens(prediction), self.tokens(reference)
         count = _count(wanted)
         return float(min(count, Levenshtein.distance(given, wanted))), float(count)
 
     def worst(self, references: Sequence[Part]) -> Stats:
-        count = float(_count(words(references[0])))
+        count = float(_count(self.tokens(references[0])))
         return count, count
+
+    def tokens(self, part: Part) -> list[str]:
+        """Return what is counted."""
+        return words(part)
 
     def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return quotient(sums[..., 0], sums[..., 1])
@@ -57,7 +53,7 @@ class MeanWordErrorRate(WordErrorRate):
     """The mean over the samples of word edits by reference words; the stats are (rate, 1)."""
 
     name = "wer_mean"
-    variant = "/utterance@1;tokens=whitespace;case=fold;cap=1"
+    variant = "/utterance@2;tokens=whitespace;case=lower;cap=1"
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
         edits, count = super().compare(prediction, reference)
@@ -68,10 +64,13 @@ class MeanWordErrorRate(WordErrorRate):
 
 
 class Anls(MeanMetric):
-    """The mean similarity by edits of characters, which is 0 where it is below a half: Biten et al. 2019."""
+    """The mean similarity by edits of characters, which is 0 where it is below a half: Biten et al. 2019.
+
+    A half counts as a half, as in the evaluation scripts of DocVQA; the paper's formula has 0 there.
+    """
 
     name = "anls"
-    variant = "@1;threshold=0.5;case=fold;spaces=collapsed"
+    variant = "@2;threshold=0.5-inclusive;case=lower;spaces=collapsed"
     kind = Kind.TEXT
 
     def value(self, prediction: Part, reference: Part) -> float:
@@ -79,7 +78,7 @@ class Anls(MeanMetric):
 
         given, wanted = " ".join(words(prediction)), " ".join(words(reference))
         similarity = Levenshtein.normalized_similarity(given, wanted)
-        return similarity if similarity > 0.5 else 0.0
+        return similarity if similarity >= 0.5 else 0.0
 
 
 class Bleu(RatioMetric):
@@ -88,20 +87,25 @@ class Bleu(RatioMetric):
     The stats are (words, reference words), then for each length of n-grams the matching ones, then all of them.
     """
 
-    variant = "/corpus@1;tokens=whitespace;case=fold;references=pooled;length=closest"
+    variant = "/corpus@2;tokens=whitespace;case=lower;references=pooled;length=closest"
     kind = Kind.TEXT
     order: ClassVar[int]
 
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
-        return ngram_matches(words(prediction), [words(reference) for reference in references], self.order)
+        wanted = [self.tokens(reference) for reference in references]
+        return ngram_matches(self.tokens(prediction), wanted, self.order)
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
         return self.sample(prediction, [reference])
 
     def worst(self, references: Sequence[Part]) -> Stats:
         # All words wrong, and none that would make up for brevity elsewhere.
-        count = _count(words(references[0]))
+        count = _count(self.tokens(references[0]))
         return 0.0, *_match_stats(count, count, [0] * self.order)[1:]
+
+    def tokens(self, part: Part) -> list[str]:
+        """Return what n-grams are made of."""
+        return words(part)
 
     def from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
@@ -162,12 +166,12 @@ class PlainRouge1(Rouge):
     """ROUGE of single words of any script; a character is a word where a script has no spaces."""
 
     name = "rouge1_plain"
-    variant = "@1;package=rouge-score;beta=1;tokens=unicode;cjk=characters;case=fold"
+    variant = "@2;package=rouge-score;beta=1;tokens=unicode;cjk=characters;case=lower"
     measure = "rouge1"
 
     @cached_property
     def _scorer(self) -> Any:
-        return _rouge_scorer(self.measure, tokenizer=_PlainTokens())
+        return _rouge_scorer(self.measure, tokenizer=PlainTokens())
 
 
 class PlainRougeL(PlainRouge1):
@@ -196,11 +200,15 @@ class TokenF1(MeanMetric):
     kind = Kind.TEXT
 
     def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = squad_words(prediction), squad_words(reference)
+        given, wanted = self.tokens(prediction), self.tokens(reference)
         if not given or not wanted:
             return float(given == wanted)
         shared = (Counter(given) & Counter(wanted)).total()
         return 2 * shared / (len(given) + len(wanted))
+
+    def tokens(self, part: Part) -> list[str]:
+        """Return what has to be shared."""
+        return squad_words(part)
 
 
 class Containment(MeanMetric):
@@ -214,17 +222,6 @@ class Containment(MeanMetric):
         given, wanted = squad_words(prediction), squad_words(reference)
         starts = range(len(given) - len(wanted) + 1)
         return float(any(given[at : at + len(wanted)] == wanted for at in starts) if wanted else not given)
-
-
-def words(part: Part) -> list[str]:
-    """The words of a text in lower case."""
-    return expect(part, Text).value.casefold().split()
-
-
-def squad_words(part: Part) -> list[str]:
-    """The words of a text in lower case, without punctuation and articles."""
-    said = expect(part, Text).value.lower().translate(PUNCTUATION)
-    return ARTICLES.sub(" ", said).split()
 
 
 def ngram_matches(given: Sequence[str], wanted: Sequence[Sequence[str]], order: int) -> Stats:
@@ -255,13 +252,6 @@ def _match_stats(given: int, wanted: int, matching: Sequence[int]) -> Stats:
 def _count(wanted: list[str]) -> int:
     """How much a reference weighs; an empty one as much as a word, so that it can be missed."""
     return max(1, len(wanted))
-
-
-class _PlainTokens:
-    """A tokenizer for rouge-score."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return PLAIN_TOKEN.findall(text.casefold())
 
 
 def _rouge_scorer(measure: str, **options: Any) -> Any:
