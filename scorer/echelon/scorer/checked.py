@@ -8,8 +8,10 @@ So a row that was changed, moved, added or taken away is found, and so is a dige
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sql
@@ -18,6 +20,7 @@ from echelon.scorer import schema
 from echelon.scorer.errors import StoreError
 from echelon.scorer.integrity import SetDigest, checksum, checksum_before_4
 
+_FETCHED = 256
 _ROW = {
     schema.outcomes.name: "the outcome",
     schema.attempts.name: "a failed attempt",
@@ -30,6 +33,14 @@ _ROWS = {
     schema.usage.name: "usages of calls",
     schema.probes.name: "probes",
 }
+
+
+_INSERT = {table: sql.insert(table) for table in schema.TASK_TABLES}
+_UPDATE_DIGESTS = (
+    sql.update(schema.digests)
+    .where(*(schema.digests.c[name] == sql.bindparam(f"of_{name}") for name in ("run", "task", "relation")))
+    .values({name: sql.bindparam(f"of_{name}") for name in ("row_count", "digest", "checksum")})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class CheckedReader:
 
     def run(self, run: str) -> Any:
         """Return the row of the run with this id, None where there is none."""
-        row = self.connection.execute(self._select(schema.runs).where(schema.runs.c.run == run)).first()
+        row = next(self._fetch(schema.runs, run=run), None)
         if row is None:
             self._check_orphans(schema.digests.c.run == run)
         else:
@@ -54,7 +65,7 @@ class CheckedReader:
 
     def runs(self, prefix: str = "") -> list[Any]:
         """Return the rows of the runs whose id begins with `prefix`, newest first; of all runs, none may be missing."""
-        query = self._select(schema.runs).order_by(schema.runs.c.created.desc())
+        query = schema.select(schema.runs, self.version).order_by(schema.runs.c.created.desc())
         if prefix:
             query = query.where(schema.runs.c.run.startswith(prefix, autoescape=True))
         rows = list(self.connection.execute(query))
@@ -66,42 +77,32 @@ class CheckedReader:
 
     def rows(self, table: sql.Table, run: Any, task: str | None = None) -> Iterator[Any]:
         """Yield a run's rows in `table`, or those of one task; that some are missing is reported after the last."""
-        query = self._select(table).where(table.c.run == run.run)
-        if task is not None:
-            query = query.where(table.c.task == task)
-        if "number" in table.c:
-            query = query.order_by(table.c.number)
-        found: dict[str, SetDigest] = {}
-        for row in self.connection.execute(query):
-            computed = computed_checksum(table, run, row[:-1])
-            if computed != row.checksum:
+        checksum_of = checksums(table, run)
+        found: defaultdict[str, list[bytes]] = defaultdict(list)
+        for row in self._fetch(table, **_keys(run, task)):
+            computed = checksum_of(row[:-1])
+            if computed != row[-1]:
                 self.report(f"{_ROW[table.name]} of task {row.task}, sample {row.sample}, {_in(run)} is damaged")
             if computed is not None:
-                found[row.task] = found.get(row.task, SetDigest()).add(computed)
+                found[row.task].append(computed)
             yield row
         if tied(run):
             self._compare(table, run, found, self.digests(table, run, task))
 
     def look_up(self, run: str, task: str, samples: Sequence[str]) -> dict[str, Any]:
         """Return those of these outcomes that are stored, by sample, and unchecked: `rows` has checked them."""
-        columns = schema.outcomes.c
-        query = self._select(schema.outcomes).where(
-            columns.run == run, columns.task == task, columns.sample.in_(samples)
-        )
-        return {row.sample: row for row in self.connection.execute(query)}
+        query = schema.select(schema.outcomes, self.version, "run", "task")
+        query = query.where(schema.outcomes.c.sample.in_(samples))
+        return {row.sample: row for row in self.connection.execute(query, {"run": run, "task": task})}
 
     def digests(self, table: sql.Table, run: Any, task: str | None = None) -> dict[str, SetDigest | None]:
         """Return the stored digests of a tied run's rows in `table`, by task: of all its tasks, or of one.
 
         None stands for a digest that is damaged.
         """
-        columns = schema.digests.c
-        query = self._select(schema.digests).where(columns.run == run.run, columns.relation == table.name)
-        if task is not None:
-            query = query.where(columns.task == task)
         found: dict[str, SetDigest | None] = {}
-        for row in self.connection.execute(query):
-            intact = checksum(schema.digests.name, row[:-1]) == row.checksum
+        for row in self._fetch(schema.digests, relation=str(table.name), **_keys(run, task)):
+            intact = checksum(str(schema.digests.name), row[:-1]) == row.checksum
             found[row.task] = SetDigest.of(row.row_count, row.digest) if intact else None
             if not intact:
                 self.report(f"{_digest(table, run, row.task)} is damaged")
@@ -126,14 +127,17 @@ class CheckedReader:
     def check_run_row(self, row: Any) -> None:
         """Report a run's row that is damaged."""
         if row.store_version == schema.VERSION:
-            intact = checksum(schema.runs.name, row[:-1]) == row.checksum
+            intact = checksum(str(schema.runs.name), row[:-1]) == row.checksum
         else:
             intact = row.store_version in schema.UNTIED and row.checksum is None
         if not intact:
             self.report(f"the row of run {str(row.run)[:12]} is damaged")
 
-    def _select(self, table: sql.Table) -> sql.Select[Any]:
-        return schema.select(table, self.version)
+    def _fetch(self, table: sql.Table, **keys: str) -> Iterator[Any]:
+        result = self.connection.execute(schema.select(table, self.version, *keys), keys)
+        # Many rows at a time: one by one, fetching them costs as much as checking them.
+        for rows in result.partitions(_FETCHED):
+            yield from rows
 
     def _check_orphans(self, where: sql.ColumnElement[bool]) -> None:
         if self.version not in schema.UNTIED:
@@ -142,10 +146,10 @@ class CheckedReader:
                 self.report(f"the row of run {str(run)[:12]} is missing")
 
     def _compare(
-        self, table: sql.Table, run: Any, found: Mapping[str, SetDigest], stored: Mapping[str, SetDigest | None]
+        self, table: sql.Table, run: Any, found: Mapping[str, list[bytes]], stored: Mapping[str, SetDigest | None]
     ) -> None:
         for task in {**stored, **found}:
-            here, written = found.get(task, SetDigest()), stored.get(task, SetDigest())
+            here, written = SetDigest().add(found.get(task, ())), stored.get(task, SetDigest())
             what = f"{_ROWS[table.name]} of task {task}, {_in(run)}"
             if written is None:
                 continue
@@ -168,14 +172,16 @@ def tasks(run: Any) -> list[str]:
         return []
 
 
-def computed_checksum(table: sql.Table, run: Any, values: Sequence[Any]) -> bytes | None:
-    """Return the checksum that a run's row of these covered values has, None for a row that has none."""
+def checksums(table: sql.Table, run: Any) -> Callable[[Sequence[Any]], bytes | None]:
+    """Return the function from a row's covered values to its checksum; to None where rows of such a run have none."""
     if tied(run):
-        return checksum(table.name, values)
-    if table is not schema.outcomes:
-        return None
-    name, task, sample, _, state, reason, detail, answer, blob, _ = values
-    return checksum_before_4(name, task, sample, (state, reason, detail, blob), answer)
+        return partial(checksum, str(table.name))
+    return _outcome_checksum_before_4 if table is schema.outcomes else lambda _: None
+
+
+def _outcome_checksum_before_4(values: Sequence[Any]) -> bytes:
+    run, task, sample, _, state, reason, detail, answer, blob, _ = values
+    return checksum_before_4(run, task, sample, (state, reason, detail, blob), answer)
 
 
 def insert_run(reader: CheckedReader, row: Mapping[str, Any]) -> None:
@@ -194,31 +200,45 @@ def update_run(reader: CheckedReader, run: Any, changes: Mapping[str, Any]) -> N
     reader.connection.execute(sql.update(schema.runs).where(schema.runs.c.run == run.run), row)
 
 
-def append(reader: CheckedReader, run: Any, table: sql.Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Add rows to a run and to the digests of their tasks."""
-    names = schema.covered(table)
-    stamped = [{**row, "checksum": computed_checksum(table, run, [row[name] for name in names])} for row in rows]
-    if stamped:
-        reader.connection.execute(sql.insert(table), stamped)
-    if not tied(run):
+def append(reader: CheckedReader, run: Any, rows: Mapping[sql.Table, Sequence[dict[str, Any]]]) -> None:
+    """Add rows to a run and to the digests of their tasks; an outcome that is there already stays as it is."""
+    added: defaultdict[tuple[sql.Table, str], list[bytes]] = defaultdict(list)
+    for table, each in rows.items():
+        for row in _insert(reader, run, table, each):
+            added[table, row["task"]].append(row["checksum"])
+    if not tied(run) or not added:
         return
-    by_task: dict[str, list[bytes]] = {}
-    for row in stamped:
-        by_task.setdefault(row["task"], []).append(row["checksum"])
-    for task, checksums in by_task.items():
-        _extend(reader, run, table, task, checksums)
+    digests = []
+    for (table, task), checksums in added.items():
+        digest = reader.digests(table, run, task).get(task)
+        if digest is None:
+            raise StoreError(f"run {run.run[:12]} has no task {task}")
+        digests.append(_digest_row(run.run, task, table, digest.add(checksums)))
+    reader.connection.execute(
+        _UPDATE_DIGESTS, [{f"of_{name}": value for name, value in row.items()} for row in digests]
+    )
 
 
-def _extend(reader: CheckedReader, run: Any, table: sql.Table, task: str, checksums: Iterable[bytes]) -> None:
-    digest = reader.digests(table, run, task).get(task)
-    if digest is None:
-        raise StoreError(f"run {run.run[:12]} has no task {task}")
-    for each in checksums:
-        digest = digest.add(each)
-    columns = schema.digests.c
-    where = (columns.run == run.run, columns.task == task, columns.relation == table.name)
-    row = _digest_row(run.run, task, table, digest)
-    reader.connection.execute(sql.update(schema.digests).where(*where), row)
+def _insert(
+    reader: CheckedReader, run: Any, table: sql.Table, rows: Sequence[dict[str, Any]]
+) -> Sequence[dict[str, Any]]:
+    """Insert rows with their checksums, and return those that were not there."""
+    names, checksum_of = schema.covered(table), checksums(table, run)
+    stamped = [{**row, "checksum": checksum_of([row[name] for name in names])} for row in rows]
+    if not stamped:
+        return ()
+    if table is not schema.outcomes:
+        reader.connection.execute(_INSERT[table], stamped)
+        return stamped
+    try:
+        with reader.connection.begin_nested():
+            reader.connection.execute(_INSERT[table], stamped)
+    except sql.exc.IntegrityError:
+        # Rarely is an outcome there already; to look for them each time would double the cost of a commit.
+        stamped = [row for row in stamped if not reader.look_up(run.run, row["task"], [row["sample"]])]
+        for row in stamped:
+            reader.connection.execute(_INSERT[table], row)
+    return stamped
 
 
 def _insert_digests(reader: CheckedReader, run: str, names: Sequence[str]) -> None:
@@ -240,7 +260,11 @@ def _digest_row(run: str, task: str, table: sql.Table, digest: SetDigest) -> dic
 
 def _stamped(table: sql.Table, row: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: row[name] for name in schema.covered(table)}
-    return {**values, "checksum": checksum(table.name, tuple(values.values()))}
+    return {**values, "checksum": checksum(str(table.name), tuple(values.values()))}
+
+
+def _keys(run: Any, task: str | None) -> dict[str, str]:
+    return {"run": run.run} if task is None else {"run": run.run, "task": task}
 
 
 def _in(run: Any) -> str:

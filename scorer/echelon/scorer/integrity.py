@@ -6,7 +6,7 @@ They find what an accident or an edit changed. They are no signatures: it takes 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,6 +15,7 @@ import msgspec
 BYTES = 32
 """Of a checksum and of a digest."""
 _MODULUS = 1 << (8 * BYTES)
+_ENCODER = msgspec.msgpack.Encoder()
 
 
 def checksum(table: str, values: Sequence[object]) -> bytes:
@@ -22,7 +23,7 @@ def checksum(table: str, values: Sequence[object]) -> bytes:
 
     Values are what SQLite stores: None, int, float, str or bytes.
     """
-    return hashlib.blake2b(msgspec.msgpack.encode((str(table), *values)), digest_size=BYTES).digest()
+    return hashlib.blake2b(_ENCODER.encode(values), digest_size=BYTES, person=table.encode()).digest()
 
 
 def checksum_before_4(run: str, task: str, sample: str, texts: Sequence[str], answer: bytes | None) -> bytes:
@@ -49,9 +50,10 @@ class SetDigest:
     count: int = 0
     total: int = 0
 
-    def add(self, row: bytes) -> Self:
-        """Return the digest with one more row, given by its checksum."""
-        return type(self)(self.count + 1, (self.total + int.from_bytes(row)) % _MODULUS)
+    def add(self, rows: Iterable[bytes]) -> Self:
+        """Return the digest with more rows, given by their checksums."""
+        numbers = [int.from_bytes(row) for row in rows]
+        return type(self)(self.count + len(numbers), (self.total + sum(numbers)) % _MODULUS)
 
     def to_bytes(self) -> bytes:
         """Return the sum, big-endian."""

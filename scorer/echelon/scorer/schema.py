@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sql
@@ -118,15 +119,17 @@ def task_tables(version: int) -> tuple[sql.Table, ...]:
     return tuple(table for table in TASK_TABLES if table not in without)
 
 
+@cache
 def covered(table: sql.Table) -> tuple[str, ...]:
     """Return the columns that a row's checksum is over, in their order."""
     return tuple(column.name for column in table.c if column.name not in _UNCOVERED)
 
 
-def select(table: sql.Table, version: int) -> sql.Select[Any]:
-    """Return the query for what a file of `version` stores in `table`: the covered columns, then the checksum.
+@cache
+def select(table: sql.Table, version: int, *keys: str) -> sql.Select[Any]:
+    """Return the query for rows of `table` in a file of `version`, with a parameter for each of the columns `keys`.
 
-    Values come as SQLite stores them, for those of a damaged row may have any type.
+    It gives the covered columns, then the checksum, as SQLite stores them: a value of a damaged row may have any type.
     """
     added = _ADDED.get(table.name, {}) if version in UNTIED else {}
 
@@ -135,7 +138,9 @@ def select(table: sql.Table, version: int) -> sql.Select[Any]:
             return sql.literal_column(added[name].format(version=version)).label(name)
         return sql.type_coerce(table.c[name], sql.types.NULLTYPE).label(name)
 
-    return sql.select(*map(column, (*covered(table), "checksum"))).select_from(table)
+    query = sql.select(*map(column, (*covered(table), "checksum"))).select_from(table)
+    query = query.where(*(table.c[key] == sql.bindparam(key) for key in keys))
+    return query.order_by(table.c.number) if "number" in table.c else query
 
 
 def prepare(connection: sql.Connection, where: str, *, write: bool) -> int:

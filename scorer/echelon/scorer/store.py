@@ -155,13 +155,13 @@ class Store:
         probes = [{"run": run, **asdict(probe)} for probe in rows.probes]
         with self._reader() as reader:
             row = self._run(reader, run)
-            for task in {task for task, _ in outcomes}:
-                for stored in reader.look_up(run, task, [sample for of, sample in outcomes if of == task]):
-                    del outcomes[task, stored]
-            checked.append(reader, row, schema.outcomes, list(outcomes.values()))
-            checked.append(reader, row, schema.attempts, attempts)
-            checked.append(reader, row, schema.usage, spent)
-            checked.append(reader, row, schema.probes, probes)
+            new = {
+                schema.outcomes: list(outcomes.values()),
+                schema.attempts: attempts,
+                schema.usage: spent,
+                schema.probes: probes,
+            }
+            checked.append(reader, row, new)
 
     def _outcome_row(self, run: str, outcome: SampleOutcome, milliseconds: float) -> dict[str, Any]:
         answer: bytes | None = None
