@@ -12,7 +12,7 @@ from typing import IO
 
 import sqlalchemy as sql
 
-from echelon.scorer import schema
+from echelon.scorer import schema, wal
 from echelon.scorer.errors import StoreError
 
 FILE = "journal.sqlite"
@@ -45,6 +45,11 @@ class Database:
             raise StoreError(f"there are no runs in {folder}; evaluate something first, or name another with --store")
         self._engine = _engine(self.file, write)
         try:
+            # Before SQLite opens it: a writer that closes it again would delete the log.
+            if wal.is_damaged(self.file):
+                raise StoreError(
+                    f"{self.file}-wal is damaged, and commits in it would be lost; put a copy of both back"
+                )
             with self.transaction() as connection:
                 self.version = schema.prepare(connection, str(self.file), write=write)
         except BaseException:
