@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -19,6 +20,7 @@ from echelon.scorer.journal import Journal
 from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.scorer.store import Attempt, Rows, RunRecord, Store
 from echelon.scorer.usage import Spent, TotalUsage
+from echelon.scorer.verification import verify
 
 CARD = Card("1", (CallSupport(Call.LANGUAGE, (Kind.TEXT,), (Kind.TEXT,)),), name="parrot")
 SUITE = {"folder": "/suites/mine", "tasks": ["t", "u"], "name": "mine", "digest": "d" * 64}
@@ -117,6 +119,84 @@ def test_a_changed_row_is_never_taken_for_an_outcome(store: Store, change: str) 
     edit(store, f"UPDATE outcomes SET {change}")
     with pytest.raises(StoreError, match=r"is damaged in .*journal\.sqlite; put a copy back"):
         read(store, "a", "z")
+
+
+def test_text_that_moves_from_one_value_to_the_next_is_a_change(store: Store) -> None:
+    commit(store, SampleOutcome("t", "a", State.CRASHED, (), "ONE\0TWO", "three"))
+    edit(store, "UPDATE outcomes SET reason = ?, detail = ?", "ONE", "TWO\0three")
+    with pytest.raises(StoreError, match="the outcome of task t, sample a, in run abababababab is damaged"):
+        read(store, "a")
+
+
+def test_what_is_missing_or_exchanged_is_counted(store: Store) -> None:
+    commit(store, *(answer(sample) for sample in "abc"))
+    edit(store, "DELETE FROM outcomes WHERE sample = 'b'")
+    with pytest.raises(StoreError, match="3 outcomes of task t, in run abababababab, were written and 2 are found"):
+        read(store, "a")
+    with pytest.raises(StoreError, match="3 outcomes of task t"):
+        store.counts(RUN)
+    with pytest.raises(StoreError, match="3 outcomes of task t"):
+        store.done(RUN, "t")
+
+
+def test_the_same_outcomes_have_the_same_digest_in_any_order_and_any_batches(tmp_path: Path) -> None:
+    digests = []
+    outcomes = [answer(str(n)) for n in range(40)]
+    for seed, batch in enumerate((1, 7, 40)):
+        Random(seed).shuffle(outcomes)
+        with Store(tmp_path / str(seed), write=True) as store:
+            store.create(RECORD)
+            for start in range(0, len(outcomes), batch):
+                # Half of a batch comes twice.
+                commit(store, *outcomes[start : start + batch], *outcomes[start : start + batch // 2])
+                commit(store, *outcomes[start : start + batch // 2])
+            assert store.counts(RUN) == {"t": {State.ANSWERED: 40}}
+        database = sqlite3.connect(tmp_path / str(seed) / "journal.sqlite")
+        digests.append(database.execute("SELECT * FROM digests ORDER BY task, relation").fetchall())
+        database.close()
+    assert digests[0] == digests[1] == digests[2]
+    assert ("t", "outcomes", 40) in [row[1:4] for row in digests[0]]
+
+
+def test_nothing_is_written_on_top_of_damage(store: Store) -> None:
+    commit(store, answer("a"), answer("b"))
+    edit(store, "DELETE FROM outcomes WHERE sample = 'a'")
+    edit(store, "UPDATE digests SET row_count = 1 WHERE task = 't' AND relation = 'outcomes'")
+    before = contents(store)
+    with pytest.raises(StoreError, match="the digest of the outcomes of task t, in run abababababab, is damaged"):
+        store.create(RECORD)
+    with pytest.raises(StoreError, match="the digest of the outcomes of task t, in run abababababab, is damaged"):
+        commit(store, answer("c"))
+    assert contents(store) == before
+
+
+def contents(store: Store) -> list[object]:
+    connection = sqlite3.connect(store.folder / "journal.sqlite")
+    found = [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("runs", "outcomes", "digests")]
+    connection.close()
+    return [found]
+
+
+def test_a_task_that_is_none_of_the_runs_is_refused(store: Store) -> None:
+    stranger = replace(answer("a"), task="stranger")
+    with pytest.raises(StoreError, match="run abababababab has no task stranger"):
+        commit(store, stranger)
+
+
+def test_a_reference_run_that_is_gone_is_named(store: Store) -> None:
+    with pytest.raises(UnknownNameError, match="no run 'cdcd"):
+        list(store.outcomes("cd" * 32, "t", ["a"]))
+
+
+def test_a_large_answer_that_was_tampered_with_is_found_by_the_check_of_the_store(store: Store) -> None:
+    commit(store, answer("a", "x" * 70_000), answer("b"))
+    assert verify(store.folder).intact
+    (file,) = [path for path in (store.folder / "blobs").rglob("*") if path.is_file()]
+    file.write_bytes(b"x")
+    (run,) = verify(store.folder).runs
+    (problem,) = run.problems
+    assert "the outcome of task t, sample a, in run abababababab cannot be read: " in problem
+    assert not verify(store.folder).intact
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id_and_by_last(store: Store) -> None:
@@ -288,4 +368,8 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(store: Store, 
     with Store(store.folder, write=True) as again:
         assert told <= again.done(RUN, "t")
         found = {o.sample: o for o in again.outcomes(RUN, "t", sorted(told)) if o}
+        unacknowledged = again.done(RUN, "t") - told
     assert all(found[sample].parts[0].value.rstrip("x") == sample for sample in told)  # type: ignore[attr-defined]  # texts
+    checked = verify(store.folder)
+    assert checked.intact
+    assert [run.outcomes for run in checked.runs] == [len(found) + len(unacknowledged)]
