@@ -261,6 +261,7 @@ def test_models_lists_what_a_server_holds(address: str) -> None:
     assert models_of(address) == "parrot  ready     comprehend, generate, language    Repeats what it hears.\n"
     (model,) = json.loads(models_of(address, "--json"))
     assert (model["name"], model["state"], model["version"]) == ("parrot", "ready", "7")
+    assert model["identity"]["distribution"] == "acme-models"
 
 
 def test_health_is_an_exit_code(address: str) -> None:

@@ -193,6 +193,22 @@ def test_a_server_that_lets_everything_through_fails_the_contract_alone() -> Non
     assert {findings[name].said for name in ours} == {"only for adapters that the kit serves by itself"}
 
 
+def test_a_server_that_answers_for_a_model_it_does_not_hold_fails_the_contract() -> None:
+    async def identified(request: Any, context: Any) -> pb.GetModelResponse:
+        response = await any_model(request, context)
+        response.model.identity.digest = "sha256:" + "1" * 64
+        return response
+
+    (contract,) = (check for check in CHECKS if check.id == "contract")
+    with (
+        serving(GetModel=identified, Language=fine) as address,
+        Kit(Conformance(f"{address}/any")) as kit,
+    ):
+        finding = kit.run(contract)
+    assert finding.state is State.FAILED
+    assert "a call that expects another model got an answer, not IDENTITY_CHANGED" in finding.said
+
+
 STREAMS: dict[str, tuple[list[pb.StreamLanguageResponse], str]] = {
     "whole": (FINE, ""),
     "shuffled": (

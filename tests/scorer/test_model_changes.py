@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -243,9 +244,9 @@ def test_a_half_finished_run_is_never_resumed_against_another_model(
     with world.serving():
         ended = echelon(*command)
         assert ended.returncode == 0, ended.stderr
-        assert "another run begins: the model is not the one of run " + first[:12] in ended.stderr
+        kept = f"another run begins, and run {first[:12]} keeps its {len(before)} outcomes: "
+        assert f"{kept}its model is another one now (" in ended.stderr
         assert words in ended.stderr
-        assert f"whose {len(before)} outcomes stay with it" in ended.stderr
         told_again = echelon(*command)
     assert told_again.stdout == ended.stdout
     assert "another run" not in told_again.stderr
@@ -272,7 +273,7 @@ def test_a_model_that_is_exchanged_in_the_middle_of_a_run_ends_the_run(
     with world.serving():
         _, errors = run.communicate(timeout=60)
         assert run.returncode == 4, errors
-        assert "model 'changeling' was exchanged while it was asked (changed: " in errors
+        assert f"the run is incomplete: its model is another one now ({CHANGES[change][1]}" in errors
         assert "; the same command begins another run" in errors
         (first,) = world.runs()
         before = world.answers(first)
@@ -297,6 +298,19 @@ def test_a_model_that_comes_back_as_it_was_resumes_its_own_run(world: World, ech
         ended = echelon(*command)
     assert json.loads(ended.stdout)["run"] == first
     assert world.asked() == asked
+
+
+def test_a_run_that_was_stored_without_an_identity_is_not_resumed(world: World, echelon: Run, suite: Path) -> None:
+    command = ("run", suite, "--model", f"{world.address}/changeling", "--quiet", "--json")
+    with world.serving():
+        echelon(*command, "--store", "one")
+        with Store(world.folder / "one") as store, Store(world.folder / "two", write=True) as other:
+            other.create(replace(store.run("last"), run="0" * 64, identity=None, nonce=""))
+        ended = echelon(*command, "--store", "two")
+        shown = echelon("runs", "show", "0000", "--store", "two").stdout
+    assert "run 000000000000 keeps its 0 outcomes: it was stored without its model's identity" in ended.stderr
+    assert json.loads(ended.stdout)["run"] != "0" * 64
+    assert "unverified: stored by an older Echelon, without an identity" in shown
 
 
 def test_a_model_that_counts_is_answered_anew_in_each_fresh_store(world: World, echelon: Run, suite: Path) -> None:
@@ -354,8 +368,10 @@ def test_probes_measure_whether_a_model_repeats_itself_and_contradict_its_card(
     assert tuple(found[name] for name in ("repeated", "unstable", "drifted")) == counts
     assert found["note"].startswith(words)
     assert ("contradicts the card" in found["note"]) == (kind != "constant")
-    for shown in (echelon("runs", "show").stdout, echelon("report", "--text").stdout):
+    text = echelon("report", "--text").stdout
+    for shown in (echelon("runs", "show").stdout, text):
         assert words in shown
+    assert ("the card says deterministic, and the probes contradict it" in text) == (kind != "constant")
     (page,) = (world.folder / "echelon-runs" / "reports").iterdir()
     assert words in page.read_text()
 

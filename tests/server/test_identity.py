@@ -15,6 +15,7 @@ import pytest
 
 from echelon.adapters import Call, Request, Text
 from echelon.adapters.errors import IdentityChangedError, ModelNotReadyError
+from echelon.adapters.identification import MOST_FILES
 from echelon.adapters.identity import COMPARED, Identity, differences, sealed
 from echelon.adapters.registry import Registry
 from echelon.adapters.settings import load
@@ -184,6 +185,40 @@ async def test_what_no_digest_covers_is_named(site: Site, tmp_path: Path) -> Non
     (tmp_path / "weights.bin").write_text("first")
     (tmp_path / "pipe").unlink()
     assert (await identity({"folder": str(tmp_path)})).unverified == ()
+
+
+async def test_a_folder_is_read_through_its_links_without_end_and_up_to_a_number_of_files(
+    site: Site, tmp_path: Path
+) -> None:
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "blob").write_text("first")
+    (folder / "linked").symlink_to(elsewhere / "blob")
+    (folder / "within").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    before = await identity({"folder": str(folder)})
+    assert before.unverified == ()
+    (elsewhere / "blob").write_text("other")
+    assert differences(before, await identity({"folder": str(folder)})) == ["files"]
+    for number in range(MOST_FILES):
+        (folder / str(number)).touch()
+    many = await identity({"folder": str(folder)})
+    assert many.unverified == (f"folder: the folder has more than {MOST_FILES} files",)
+
+
+async def test_a_user_without_a_home_gets_an_identity_all_the_same(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await identity()
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("ECHELON_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert await identity() == before
 
 
 async def test_the_files_that_the_settings_name_are_the_weights_of_a_card_that_declares_none(

@@ -19,7 +19,7 @@ _SETTLED_S = 2.0
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder for caches: $ECHELON_CACHE, else the platform's own place."""
+    """The folder for caches: $ECHELON_CACHE, else the platform's own place; RuntimeError without a home."""
     if chosen := environment.get("ECHELON_CACHE"):
         return Path(chosen)
     if sys.platform == "darwin":
@@ -39,8 +39,8 @@ class FileDigest(NamedTuple):
 class FileDigests:
     """Computes a file's digest once, while its path, inode, size and times stay; a broken cache costs only time."""
 
-    def __init__(self, cache: Path) -> None:
-        self._cache = _open(cache)
+    def __init__(self, cache: Path | None) -> None:
+        self._cache = None if cache is None else _open(cache)
         self._fresh: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> Self:

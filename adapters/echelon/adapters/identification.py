@@ -70,8 +70,16 @@ class Identification:
         return with_card(known, card)
 
     def _survey(self) -> _Survey:
-        with FileDigests(default_cache() / "file-digests.sqlite") as digests:
+        with FileDigests(_cache()) as digests:
             return _Survey(digests, self._class, self._entry, self._settings, self._environment)
+
+
+def _cache() -> Path | None:
+    try:
+        return default_cache() / "file-digests.sqlite"
+    except RuntimeError:
+        # A container's user may have no home.
+        return None
 
 
 class _Survey:

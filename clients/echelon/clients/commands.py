@@ -22,7 +22,11 @@ def models(address: str, as_json: bool, **tls: Any) -> None:
     with Client(address, connection(**tls)) as client:
         found = client.models()
     if as_json:
-        click.echo(json.dumps([{"state": info.state, **asdict(info.card)} for info in found], indent=2))
+        shown = [
+            {"state": info.state, **asdict(info.card), "identity": asdict(info.identity) if info.identity else None}
+            for info in found
+        ]
+        click.echo(json.dumps(shown, indent=2))
         return
     width = max((len(info.card.name) for info in found), default=0)
     for info in found:

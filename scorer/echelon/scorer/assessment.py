@@ -91,10 +91,7 @@ def _tell_of_another_model(record: RunRecord, store: Store, watcher: Watcher) ->
         return
     if difference := told_differences(before, identity):
         outcomes = sum(sum(states.values()) for states in store.counts(before.run).values())
-        watcher.notice(
-            f"another run begins: the model is not the one of run {before.run[:12]} ({difference}), whose {outcomes} "
-            "outcomes stay with it"
-        )
+        watcher.notice(f"another run begins, and run {before.run[:12]} keeps its {outcomes} outcomes: {difference}")
 
 
 async def _told(left: Left, record: RunRecord, client: AsyncClient, model: str) -> str:
@@ -107,8 +104,7 @@ async def _told(left: Left, record: RunRecord, client: AsyncClient, model: str) 
     except EchelonError:
         # The server has just refused under the old identity; its words say the rest.
         difference = ""
-    told = f"model {model!r} was exchanged while it was asked ({difference})" if difference else left.reason
-    return f"the run is incomplete: {told}; the same command begins another run"
+    return f"the run is incomplete: {difference or left.reason}; the same command begins another run"
 
 
 async def _ask_missing(

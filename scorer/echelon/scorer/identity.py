@@ -60,9 +60,9 @@ def told_differences(before: RunRecord, after: Identity) -> str:
     """Return in words how `after` differs from the identity of a stored run, empty where it does not."""
     identity = identity_from_plain(before.identity)
     if identity is None:
-        return "the identity of that one was not stored"
+        return "it was stored without its model's identity"
     found = differences(identity, after)
-    return f"changed: {', '.join(found)}" if found else ""
+    return f"its model is another one now (changed: {', '.join(found)})" if found else ""
 
 
 def sample_set(suite: Suite, tasks: Sequence[Task]) -> str:

@@ -10,7 +10,7 @@ import grpc
 from echelon.adapters.calls import Call, Request
 from echelon.adapters.card import Card
 from echelon.adapters.content import Kind, Text
-from echelon.adapters.errors import EchelonError, UnsupportedError
+from echelon.adapters.errors import EchelonError, IdentityChangedError, UnsupportedError
 from echelon.conformance.contents import made_up, small
 from echelon.conformance.findings import NotConformingError
 from echelon.conformance.subject import Subject
@@ -19,6 +19,7 @@ from echelon.v1 import model_service_pb2_grpc as pb_grpc
 from echelon.wire.status import from_rpc_error
 
 _REJECTED = "REQUEST_INVALID"
+_ANOTHER_MODEL = "sha256:" + "0" * 64
 _UNKNOWN_FIELD = b"\xfa\x07\x03new"
 """Field 127 of a message, which no version of the contract has."""
 
@@ -26,7 +27,7 @@ _UNKNOWN_FIELD = b"\xfa\x07\x03new"
 async def contract(subject: Subject) -> str:
     """What the card does not list, and what the contract forbids, is refused with a word that says so."""
     card = await subject.card()
-    refused = 0
+    refused = await _refused_for_another_model(subject)
     for what, request in _uncarded(card):
         reply = await subject.ask(request)
         if not isinstance(reply, UnsupportedError):
@@ -44,6 +45,22 @@ async def contract(subject: Subject) -> str:
             )
         refused += 1
     return f"{refused} refused"
+
+
+async def _refused_for_another_model(subject: Subject) -> int:
+    """The number of calls that were refused because they expect another model; a server without identities has none."""
+    info = await subject.info()
+    support = next(iter(info.card.calls), None)
+    if info.identity is None or support is None:
+        return 0
+    parts = tuple(small(kind, 0) for kind in made_up(support.input_kinds)[:1])
+    reply = await subject.ask(Request(support.call, "Answer.", parts, expected_identity=_ANOTHER_MODEL))
+    if not isinstance(reply, IdentityChangedError):
+        raise NotConformingError(
+            f"a call that expects another model got {await subject.said(reply)}, not {IdentityChangedError.reason}",
+            "a server that tells an identity has to refuse calls whose expected_identity is not its digest",
+        )
+    return 1
 
 
 def _uncarded(card: Card) -> Iterator[tuple[str, Request]]:

@@ -45,8 +45,11 @@ def untied(store_version: int) -> str:
 
 
 def caveats(result: RunResult) -> list[str]:
-    """A sentence for each run below the result that an older store wrote."""
-    return [f"run {run[:12]} was {untied(version)}" for run, version in result.untied.items()]
+    """A sentence for each run below the result that an older store wrote, and for a card that its probes contradict."""
+    older = [f"run {run[:12]} was {untied(version)}" for run, version in result.untied.items()]
+    found = result.stability
+    contradicted = found is not None and found.repeated < found.compared and result.card.deterministic
+    return [*older, *(["the card says deterministic, and the probes contradict it"] if contradicted else [])]
 
 
 def headline(level: LevelResult, verdict: LevelVerdict) -> str:
