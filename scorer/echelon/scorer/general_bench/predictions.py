@@ -8,24 +8,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from echelon.adapters import Choice, Kind, Number, Part, Text
 from echelon.scorer.errors import InvalidSuiteError
-from echelon.scorer.extract import EXTRACTORS
-from echelon.scorer.general_bench import official
 from echelon.scorer.general_bench.annotations import Item, id_text, read_document
 from echelon.scorer.general_bench.layout import PREDICTION, Place, place_of
 from echelon.scorer.general_bench.loader import GeneralBench
 from echelon.scorer.general_bench.naming import key, near_misses
 from echelon.scorer.general_bench.official_names import official_task
-from echelon.scorer.general_bench.task_media import TaskMedia
-from echelon.scorer.general_bench.values import line_of
-from echelon.scorer.outcomes import SampleOutcome, State
+from echelon.scorer.outcomes import State
 from echelon.scorer.suites.suite import Modality, Task
 
-MISSING = "MISSING"
-"""Why a sample without a prediction is invalid."""
 _VALUES = ("prediction", "prediction_final")
-_ABSENT: Any = object()
+FAILED = tuple(state.value for state in State if state.model_caused)
+"""What an exported item may say of a sample that the model failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +37,26 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Prediction:
+    """One item: what it predicts, and what an exported run says besides.
+
+    `state` and `reason` are those of a sample that the model failed. `answer` holds all parts of the answer where the
+    prediction alone does not say the same, as `adapters.plain` writes them, or the path of a file that does.
+    """
+
+    value: Any
+    answer: Any = None
+    state: State = State.ANSWERED
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPredictions:
     """What one file predicts; a sample that it predicts in two ways is not among `values`."""
 
     file: Path
-    values: Mapping[str, Any]
+    values: Mapping[str, Prediction]
     contradicted: frozenset[str] = frozenset()
 
 
@@ -111,7 +120,7 @@ def _checked(
     suite: GeneralBench, task: Task, file: Path, items: Sequence[Item]
 ) -> tuple[TaskPredictions, list[tuple[str, str]]]:
     """What the items of a file predict, and what is wrong with them, each with its sample."""
-    values: dict[str, Any] = {}
+    values: dict[str, Prediction] = {}
     contradicted: set[str] = set()
     messages: list[tuple[str, str]] = []
     known = suite.sample_ids(task)
@@ -126,8 +135,8 @@ def _checked(
         elif sample in written and written[sample] != item["id"]:
             told = f"has the id {item['id']!r}, which is not {written[sample]!r} to the official evaluator"
             messages.append((sample, told))
-        elif value is _ABSENT:
-            messages.append((sample, f"has neither {' nor '.join(map(repr, _VALUES))}"))
+        elif value is None:
+            messages.append((sample, _fault(item)))
             if suite.official:
                 values.pop(sample, None)
         elif sample not in values:
@@ -153,8 +162,23 @@ def _written_ids(suite: GeneralBench, task: Task) -> dict[str, Any]:
     return {told: item["id"] for item in document.items if (told := id_text(item.get("id"))) is not None}
 
 
-def _predicted(item: Item) -> Any:
-    return next((item[name] for name in _VALUES if name in item), _ABSENT)
+def _predicted(item: Item) -> Prediction | None:
+    """What an item predicts; None where `_fault` says why it predicts nothing."""
+    if _fault(item):
+        return None
+    value = next(item[name] for name in _VALUES if name in item)
+    if "state" not in item:
+        return Prediction(value, item.get("answer"))
+    return Prediction(value, None, State(item["state"]), str(item.get("reason", "")), str(item.get("detail", "")))
+
+
+def _fault(item: Item) -> str:
+    """Why an item predicts nothing, empty where it does."""
+    if not any(name in item for name in _VALUES):
+        return f"has neither {' nor '.join(map(repr, _VALUES))}"
+    if item.get("state", FAILED[0]) not in FAILED:
+        return f"has the state {item['state']!r}, a failed sample's is one of {', '.join(FAILED)}"
+    return ""
 
 
 def _task_of(suite: GeneralBench, folder: Path, file: Path, said: str) -> Task:
@@ -192,55 +216,3 @@ def _is_called(suite: GeneralBench, task: Task, name: str) -> bool:
     entry, folder = suite.entry(task), suite.folder(task)
     names = (entry.task, entry.short_name, folder.name if folder else "")
     return key(name) in map(key, names) or official_task(name) == entry.task
-
-
-class PredictedOutcomes:
-    """Predictions in the place of a journal: what a model would have answered."""
-
-    def __init__(self, suite: GeneralBench, predictions: Predictions) -> None:
-        self._tasks = {task.id: task for task in suite.tasks}
-        self._official = suite.official
-        self._by_task = predictions.by_task
-
-    def tried(self, run: str, task: str) -> set[str]:
-        """None: predictions come from no service that could have failed."""
-        return set()
-
-    def outcomes(self, run: str, task: str, samples: Sequence[str]) -> Iterator[SampleOutcome | None]:
-        """The outcome of each sample; what has no usable prediction is invalid."""
-        predicted = self._by_task.get(task)
-        if predicted is None:
-            yield from (SampleOutcome(task, sample, State.UNSUPPORTED) for sample in samples)
-            return
-        media = TaskMedia([predicted.file.parent], "")
-        for sample in samples:
-            yield self._outcome(self._tasks[task], sample, predicted, media)
-
-    def _outcome(self, task: Task, sample: str, predicted: TaskPredictions, media: TaskMedia) -> SampleOutcome:
-        if sample in predicted.contradicted:
-            return SampleOutcome(task.id, sample, State.INVALID, (), "CONTRADICTED", "predicted in two ways")
-        if sample not in predicted.values:
-            return SampleOutcome(task.id, sample, State.INVALID, (), MISSING, "no prediction")
-        try:
-            return SampleOutcome(
-                task.id, sample, State.ANSWERED, (self._answer(predicted.values[sample], task, media),)
-            )
-        except InvalidSuiteError as error:
-            return SampleOutcome(task.id, sample, State.INVALID, (), "UNREADABLE", str(error))
-
-    def _answer(self, value: Any, task: Task, media: TaskMedia) -> Part:
-        if self._official and EXTRACTORS[task.extractor].kind is Kind.TEXT:
-            return official.prediction(value, task)
-        return answer(value, task, media)
-
-
-def answer(value: Any, task: Task, media: TaskMedia) -> Part:
-    """A prediction as the part that a model would have answered; InvalidSuiteError where it can be none."""
-    kind = EXTRACTORS[task.extractor].kind
-    if kind is Kind.CHOICE and isinstance(value, list):
-        return Choice.of(*map(str, value))
-    if kind in (Kind.CHOICE, Kind.TEXT, Kind.NUMBER):
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
-            raise InvalidSuiteError(f"{value!r} is no answer of kind {kind}")
-        return Number(float(value)) if kind is Kind.NUMBER and not isinstance(value, str) else Text(str(value))
-    return line_of(value, kind, media).read(media)

@@ -14,7 +14,8 @@ from echelon.adapters import Card
 from echelon.scorer.evaluate import Evaluation, evaluate
 from echelon.scorer.general_bench.loader import GeneralBench
 from echelon.scorer.general_bench.official import conversion_fault
-from echelon.scorer.general_bench.predictions import Finding, PredictedOutcomes, Predictions, read_predictions
+from echelon.scorer.general_bench.predicted_outcomes import PredictedOutcomes
+from echelon.scorer.general_bench.predictions import Finding, Predictions, read_predictions
 from echelon.scorer.instruments import Instruments
 from echelon.scorer.results import RunResult, Sota
 from echelon.scorer.suites.suite import Sample, SuiteInfo, Task
