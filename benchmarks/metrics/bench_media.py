@@ -29,7 +29,7 @@ RANDOM = np.random.default_rng(1)
 class DecodedImage(Image):
     """Pixels at hand, by name."""
 
-    def array(self) -> np.ndarray:
+    def deep_array(self) -> np.ndarray:
         return PIXELS[int(self.name)]
 
 

@@ -82,7 +82,7 @@ def test_wer_of_speech_is_jiwers_of_what_is_heard(vendor: None) -> None:
     assert 0.5 < of.finish(rows) < 1
 
 
-@pytest.mark.parametrize(("name", "behind"), [("wer_speech", "wer"), ("cider_speech", "cider")])
+@pytest.mark.parametrize(("name", "behind"), [("wer_speech", "wer"), ("cer_speech", "cer"), ("cider_speech", "cider")])
 def test_a_metric_of_speech_is_the_metric_of_the_transcripts(vendor: None, name: str, behind: str) -> None:
     of, plain = hearing(name), metric(behind)
     samples = list(zip(sentences(3), sentences(4), sentences(5), strict=True))
@@ -114,10 +114,10 @@ def test_the_id_names_the_reader_and_its_digest(vendor: None) -> None:
     other = Listing(readers={"transcript": Instrument("acme-ears", {"words": ["ba", "be"]})})
     ids = {hearing("wer_speech").id, metric("wer_speech", instruments=Instruments(other)).id}
     assert len(ids) == 2
-    assert all(re.search(r"^wer_speech/corpus@1;.*;transcript=acme ears:[0-9a-f]{64}$", each) for each in ids)
+    assert all(re.search(r"^wer_speech/corpus@2;.*;transcript=acme ears:[0-9a-f]{64}$", each) for each in ids)
 
 
-READ = ["accuracy_read", "cider_speech", "e_accuracy_read", "pcc_read", "wer_speech"]
+READ = ["accuracy_read", "cer_speech", "cider_speech", "e_accuracy_read", "pcc_read", "wer_speech"]
 
 
 @pytest.mark.parametrize("name", READ)

@@ -123,6 +123,12 @@ class Image(Part):
 
         return decode.image(self.data)
 
+    def deep_array(self) -> NDArray[np.unsignedinteger[Any]]:
+        """Return the pixels as `array` does, but as uint16 where a grey image has 16 bits a pixel."""
+        from echelon.adapters import decode
+
+        return decode.deep_image(self.data)
+
     @classmethod
     def from_array(cls, pixels: NDArray[np.uint8], *, name: str = "") -> Image:
         """A PNG of uint8 pixels, (height, width, 3) or (height, width)."""

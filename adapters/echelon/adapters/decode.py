@@ -42,9 +42,27 @@ def decodes(part: Audio | Video) -> bool:
 
 def image(data: bytes) -> NDArray[np.uint8]:
     """Pixels of a PNG, JPEG or WebP as uint8, (height, width, 3) or (height, width) in grey."""
+    import numpy as np
+
+    pixels = deep_image(data)
+    return (pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8, copy=False)
+
+
+def deep_image(data: bytes) -> NDArray[np.unsignedinteger[Any]]:
+    """Return the pixels as `image` does, but as uint16 where a grey image has 16 bits a pixel."""
     with _open(data, IMAGE_FORMATS, "image") as opened:
         _check_pixels(opened.width * opened.height, "image")
         return _pixels(opened, "image")
+
+
+def has_deep_colours(data: bytes) -> bool:
+    """Return whether a PNG has 16 bits a channel in colour or beside transparency, of which Pillow reads 8."""
+    header = data[:_PNG_HEADER]
+    return header.startswith(b"\x89PNG") and len(header) == _PNG_HEADER and header[24] == 16 and header[25] != 0
+
+
+_PNG_HEADER = 26
+"""Bytes up to the bit depth and the colour type of a PNG, which is 0 for grey."""
 
 
 def video(part: Video) -> NDArray[np.uint8]:
@@ -105,12 +123,14 @@ def mask(part: Mask) -> NDArray[np.uint8]:
 
     _check_pixels(part.height * part.width, "mask")
     if part.png:
-        values = image(part.png)
+        values = deep_image(part.png)
+        if (highest := int(values.max(initial=0))) > 255:
+            raise InvalidInputError(f"the mask has the value {highest}; the values of a mask go from 0 to 255")
         if values.shape != (part.height, part.width):
             raise InvalidInputError(
                 f"the mask says {part.height}x{part.width}, its PNG is {'x'.join(map(str, values.shape))}"
             )
-        return values
+        return values.astype(np.uint8, copy=False)
     part.check_run_lengths()
     bits = np.arange(len(part.run_lengths), dtype=np.uint8) % 2
     return np.repeat(bits, part.run_lengths).reshape(part.width, part.height).T
@@ -221,7 +241,10 @@ def as_png(data: bytes) -> bytes:
     with _open(data, CONVERTED_FORMATS, "image") as opened:
         _check_pixels(opened.width * opened.height, "image")
         if opened.mode not in _PNG_MODES or _is_deep_colour(opened):
-            raise InvalidInputError("PNG cannot hold these pixels as they are; save the image with 8 bits a channel")
+            raise InvalidInputError(
+                "PNG cannot hold these pixels as they are; save the image with 8 bits a channel or 16 in grey, or its "
+                "values as a tensor"
+            )
         if getattr(opened, "n_frames", 1) > 1:
             raise InvalidInputError("the file holds several pages; save each as an image of its own")
         out = io.BytesIO()
@@ -295,12 +318,12 @@ def _open(data: bytes, formats: tuple[str, ...], what: str) -> Any:
         raise InvalidInputError(f"cannot read the {what}; it must be one of {', '.join(formats)}") from error
 
 
-def _pixels(opened: Any, what: str) -> NDArray[np.uint8]:
+def _pixels(opened: Any, what: str) -> NDArray[np.unsignedinteger[Any]]:
     import numpy as np
 
     try:
         if opened.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip rather than scale
-            return (np.asarray(opened) >> 8).astype(np.uint8)
+            return np.asarray(opened).astype(np.uint16)
         return np.asarray(opened.convert("L" if opened.mode in ("1", "L") else "RGB"))
     except Exception as error:  # truncated or hostile data, see _open
         raise InvalidInputError(f"cannot decode the {what}: the file is damaged") from error

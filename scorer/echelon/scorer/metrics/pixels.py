@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import fsum, log10, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from echelon.adapters import Audio, Image, InvalidInputError, Kind, Part, Video
+from echelon.adapters import Audio, Image, InvalidInputError, Kind, Part, Tensor, Video
+from echelon.adapters.decode import has_deep_colours
 from echelon.scorer.metrics.metric import (
     ErrorMetric,
     InvalidAnswer,
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+PixelT = TypeVar("PixelT", bound="np.generic")
 PEAK = 255.0
+INTEGER_PEAKS = {"uint8": 255, "uint16": 65_535}
+"""Unsigned integers stand for fractions of these."""
 BLOCK = 256
 """Squared differences of pixels that a float32 adds up exactly: 256 * 255^2 is less than 2^24."""
 BLOCKS = 1 << 12
@@ -43,19 +47,19 @@ class _PixelPsnr(MeanMetric):
         return decibels(mean_square(*_in_colour(given, wanted)))
 
     @abstractmethod
-    def values(self, part: Part) -> NDArray[np.uint8]:
-        """The pixels."""
+    def values(self, part: Part) -> NDArray[Any]:
+        """The pixels, in steps of 255."""
 
 
 class ImagePsnr(_PixelPsnr):
     """The mean over images of their peak signal-to-noise ratio."""
 
     name = "psnr"
-    variant = "@1;peak=255;cap=100;floor=0;channels=pooled"
+    variant = "@2;peak=255;cap=100;floor=0;channels=pooled"
     kind = Kind.IMAGE
 
-    def values(self, part: Part) -> NDArray[np.uint8]:
-        return expect(part, Image).array()
+    def values(self, part: Part) -> NDArray[Any]:
+        return pixels_in_steps(part)
 
 
 class VideoPsnr(_PixelPsnr):
@@ -115,43 +119,72 @@ class ImageRmse(ErrorMetric):
     """The mean over images of the root of the mean squared difference, in steps of 255."""
 
     name = "rmse_image"
-    variant = "@1;peak=255;channels=pooled;space=rgb"
+    variant = "@2;peak=255;channels=pooled;space=rgb"
     kind = Kind.IMAGE
 
     def value(self, prediction: Part, reference: Part) -> float:
-        return sqrt(mean_square(*_in_colour(*read_both(_pixels, prediction, reference))))
+        return sqrt(mean_square(*_in_colour(*read_both(pixels_in_steps, prediction, reference))))
 
 
-class MatteMse(ErrorMetric):
+class _Matte(ErrorMetric):
+    """A metric of alpha mattes, where 1 is opaque: grey images of 8 or 16 bits, or tensors of numbers from 0 to 1."""
+
+    kind = Kind.IMAGE
+
+    def takes(self, kind: Kind) -> bool:
+        return kind in (Kind.IMAGE, Kind.TENSOR)
+
+    def differences(self, prediction: Part, reference: Part) -> NDArray[np.float64]:
+        """Return the differences of opacity, pixel by pixel."""
+        given, wanted = alike(*read_both(opacity, prediction, reference), "matte")
+        return given - wanted
+
+
+class MatteMse(_Matte):
     """The mean over alpha mattes of the mean squared difference, times 1000, where 1 is opaque.
 
     The scale is that of the literature on matting: Rhemann et al. 2009, doi:10.1109/CVPR.2009.5206503.
     """
 
     name = "mse"
-    variant = "/matte@1;peak=1;scale=1000;region=image"
-    kind = Kind.IMAGE
+    variant = "/matte@2;peak=1;scale=1000;region=image"
 
     def value(self, prediction: Part, reference: Part) -> float:
-        given, wanted = read_both(grey, prediction, reference)
-        return 1000 * mean_square(given, wanted) / PEAK**2
+        return 1000 * float((self.differences(prediction, reference) ** 2).mean())
 
 
-class MatteSad(ErrorMetric):
+class MatteSad(_Matte):
     """The mean over alpha mattes of the sum of absolute differences, in thousands of pixels, where 1 is opaque.
 
     Rhemann et al. 2009, doi:10.1109/CVPR.2009.5206503.
     """
 
     name = "sad"
-    variant = "@1;peak=1;scale=0.001;region=image"
-    kind = Kind.IMAGE
+    variant = "@2;peak=1;scale=0.001;region=image"
 
     def value(self, prediction: Part, reference: Part) -> float:
-        import numpy as np
+        return float(abs(self.differences(prediction, reference)).sum()) / 1000
 
-        given, wanted = alike(*read_both(grey, prediction, reference), "answer")
-        return float(np.abs(given.astype(np.int16) - wanted).sum(dtype=np.int64)) / PEAK / 1000
+
+def opacity(part: Part) -> NDArray[np.float64]:
+    """Return a matte as numbers from 0 to 1, (height, width); unsigned integers are fractions of their highest value.
+
+    Raises InvalidInputError for colours, for what Pillow would read with fewer bits, and for numbers out of range.
+    """
+    import numpy as np
+
+    if isinstance(part, Tensor):
+        values = part.array()
+    else:
+        image = expect(part, Image)
+        if has_deep_colours(image.data):
+            raise InvalidInputError("of 16 bits a channel only 8 would be read: save the matte in grey")
+        values = one_channel(image.deep_array())
+    peak = INTEGER_PEAKS.get(values.dtype.name, 1)
+    matte = values.astype(np.float64) / peak
+    if not ((matte >= 0) & (matte <= 1)).all():
+        raise InvalidInputError("a matte needs numbers from 0 to 1")
+    return matte
 
 
 def decibels(error: float, peak: float = PEAK) -> float:
@@ -174,7 +207,7 @@ def grey(part: Part) -> NDArray[np.uint8]:
     return one_channel(expect(part, Image).array())
 
 
-def one_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def one_channel(pixels: NDArray[PixelT]) -> NDArray[PixelT]:
     """Pixels without channels; where they have some, all must be equal."""
     if pixels.ndim == 2:
         return pixels
@@ -194,8 +227,10 @@ def _square_sum(given: NDArray[Any], wanted: NDArray[Any], pixels: bool) -> floa
     return float(np.einsum("ij,ij->i", blocks, blocks).sum(dtype=np.float64)) + float(rest @ rest)
 
 
-def _pixels(part: Part) -> NDArray[np.uint8]:
-    return expect(part, Image).array()
+def pixels_in_steps(part: Part) -> NDArray[Any]:
+    """Return the pixels of an image in steps of 255: as uint8, or as float64 where a grey image has 16 bits."""
+    pixels = expect(part, Image).deep_array()
+    return pixels if pixels.dtype.name == "uint8" else pixels / (INTEGER_PEAKS["uint16"] / PEAK)
 
 
 def _sound(part: Part) -> tuple[NDArray[np.float32], int]:

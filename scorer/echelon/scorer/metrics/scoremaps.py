@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from echelon.adapters import Image, InvalidInputError, Kind, Mask, Number, Part, Tensor
 from echelon.scorer.metrics.metric import Metric, Stats, alike, expect, read_answer, read_reference
-from echelon.scorer.metrics.pixels import grey
+from echelon.scorer.metrics.pixels import INTEGER_PEAKS, grey, one_channel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MISSED, ALARM = -inf, inf
 """The scores of a failed sample: what is there is never found, and what is not there scores above everything."""
-_PEAKS = {"uint8": 255, "uint16": 65_535}
-"""Unsigned integers stand for fractions, as in images."""
 _LEVELS = 1 << 16
 _EXACT = 1 << 53
 """Integers up to here are exact as float64."""
@@ -150,7 +148,7 @@ def ranking_stats(scores: NDArray[Any], truth: NDArray[np.bool_]) -> Stats:
     """Return the stats of scores, some of which are where something is: `truth` has the shape of `scores`."""
     import numpy as np
 
-    peak = _PEAKS.get(scores.dtype.name, 0)
+    peak = INTEGER_PEAKS.get(scores.dtype.name, 0)
     count = _count_levels if peak else _count_values
     (hits, hit_counts), (others, other_counts) = count(scores[truth]), count(scores[~truth])
     values, counts = np.concatenate([hits, others]), np.concatenate([hit_counts, other_counts])
@@ -176,13 +174,13 @@ def pooled(rows: Sequence[Stats]) -> tuple[Counts, Counts]:
         values, counts = numbers[_HEAD : _HEAD + length], numbers[_HEAD + length :]
         for part, pool, histogram in ((slice(hits), there, levels[0]), (slice(hits, None), away, levels[1])):
             if peak:
-                histogram[values[part].astype(np.int64) * (_PEAKS["uint16"] // peak)] += counts[part]
+                histogram[values[part].astype(np.int64) * (INTEGER_PEAKS["uint16"] // peak)] += counts[part]
             else:
                 pool.values.append(values[part])
                 pool.counts.append(counts[part] if len(counts) else np.ones(len(values[part])))
     for pool, histogram in ((there, levels[0]), (away, levels[1])):
         occurring = histogram.nonzero()[0]
-        pool.values.append(occurring / _PEAKS["uint16"])
+        pool.values.append(occurring / INTEGER_PEAKS["uint16"])
         pool.counts.append(histogram[occurring])
     return there.counted(), away.counted()
 
@@ -226,10 +224,10 @@ def _scores(part: Part) -> NDArray[Any]:
         if not isfinite(part.value):
             raise InvalidInputError(f"a score must be finite, not {part.value}")
         return np.asarray(float(part.value)) + 0.0
-    values = grey(part) if isinstance(part, Image) else expect(part, Tensor).array()
+    values: NDArray[Any] = one_channel(part.deep_array()) if isinstance(part, Image) else expect(part, Tensor).array()
     if values.dtype.name == "int64" and ((values > _EXACT) | (values < -_EXACT)).any():
         raise InvalidInputError("whole numbers beyond 2^53 cannot be ranked exactly; send scores as float64")
-    if values.dtype.name in _PEAKS:
+    if values.dtype.name in INTEGER_PEAKS:
         return values
     scores = values.astype(np.float64)
     if not np.isfinite(scores).all():

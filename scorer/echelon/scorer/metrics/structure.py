@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from echelon.adapters import Image, InvalidInputError, Kind, Part, Video
 from echelon.scorer.metrics.metric import MeanMetric, RatioMetric, Stats, alike, expect, quotient, read_both
-from echelon.scorer.metrics.pixels import grey, one_channel
+from echelon.scorer.metrics.pixels import grey, one_channel, pixels_in_steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ class Ssim(MeanMetric):
     """
 
     name = "ssim"
-    variant = "@1;window=gaussian-11-1.5;border=cropped;covariance=population;negative=0;channels=mean"
+    variant = "@2;window=gaussian-11-1.5;border=cropped;covariance=population;negative=0;channels=mean"
     kind = Kind.IMAGE
     scales: ClassVar[int] = 1
 
@@ -44,7 +44,7 @@ class Ssim(MeanMetric):
         """The channels, (1 or 3, height, width)."""
         import numpy as np
 
-        pixels = expect(part, Image).array()
+        pixels = pixels_in_steps(part)
         least = (2 * RADIUS + 1) << (self.scales - 1)
         if min(pixels.shape[:2]) < least:
             raise InvalidInputError(f"{self.name} needs at least {least} pixels each way, not {pixels.shape[:2]}")
@@ -60,7 +60,7 @@ class MultiScaleSsim(Ssim):
     """
 
     name = "ms_ssim"
-    variant = "@1;window=gaussian-11-1.5;border=cropped;covariance=population;scales=5;odd=cut;negative=0;channels=mean"
+    variant = "@2;window=gaussian-11-1.5;border=cropped;covariance=population;scales=5;odd=cut;negative=0;channels=mean"
     scales = len(SCALES)
 
     def value(self, prediction: Part, reference: Part) -> float:
