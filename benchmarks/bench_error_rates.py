@@ -89,7 +89,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the rates there")
     options = parser.parse_args()
     full, started = options.full, time.process_time()
-    draws = options.draws or (2_000 if full else 300)
+    draws = options.draws or (2_000 if full else 200)
     rates: list[Rate] = []
     missed = False
     if "numbers" in options.only:

@@ -33,7 +33,7 @@ def _cases() -> Iterator[tuple[str, int, Draw]]:
         yield f"pairs of PSNR, +{gain} dB, sd 1 dB", 500, partial(_decibel_pair, 500, gain)
     for worst in (60.0, 180.0, 1000.0):
         for less in (0.1, 0.3, 0.5):
-            name = f"MAE, exponential, {less:.0%} under 15, worst {worst:g}"
+            name = f"MAE, exponential, {less:.0%} under 15 +- 0.1, worst {worst:g}"
             yield name, 200, partial(_errors, 200, 15 * (1 - less), worst)
     for rate in (0.07, 0.05):
         yield f"WER, {rate:.0%} against 10 %, words independent", 200, partial(_words, 200, rate)
@@ -63,7 +63,7 @@ def _decibel_pair(samples: int, gain: float, random: Generator) -> Observed:
 
 def _errors(samples: int, mean: float, worst: float, random: Generator) -> Observed:
     values = random.exponential(mean, samples).clip(0, worst)
-    return Observed(metric("mae", worst=worst), rows_of(values), (worst, 1.0), figure=15.0)
+    return Observed(metric("mae", worst=worst), rows_of(values), (worst, 1.0), figure=15.0, standard_error=0.1)
 
 
 def _words(samples: int, rate: float, random: Generator) -> Observed:
