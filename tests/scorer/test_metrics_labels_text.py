@@ -224,7 +224,6 @@ OF_TEXT = (
     "accuracy_official",
     "anls",
     "bleu1_official",
-    "bleu1_video_official",
     "cer",
     "cider",
     "exact_match",

@@ -22,6 +22,7 @@ from echelon.scorer.general_bench.measures import alike
 from echelon.scorer.general_bench.official_references import (
     LABEL_SET_TYPES,
     LABEL_TYPES,
+    References,
     audio_references,
     text_references,
     video_references,
@@ -104,23 +105,22 @@ def chosen(entry: Entry, document: Document) -> Chosen | None:
         return _BY_TYPE.get(type_, _F1) if isinstance(type_, str) else _F1
     if entry.modality is Modality.VIDEO:
         return _OF_VIDEOS.get(entry.metric)
-    if _heard(entry) and audio_references(entry.task, document):
-        return _OF_AUDIO.get(entry.task, _ACC)
-    return None
+    return _OF_AUDIO.get(entry.task, _ACC) if _references(entry, document) else None
 
 
 def form_of(form: Form, entry: Entry, document: Document) -> Form:
     """A form whose references are those that the official evaluator compares."""
-    if entry.modality is Modality.LANGUAGE:
-        return replace(form, answers=text_references(document))
-    references = (
-        video_references(entry.metric)
-        if entry.modality is Modality.VIDEO
-        else audio_references(entry.task, document)
-        if _heard(entry)
-        else None
-    )
+    references = _references(entry, document)
     return replace(form, answers=references) if references else form
+
+
+def _references(entry: Entry, document: Document) -> References | None:
+    """How the official evaluator reads a task's references, None where it has none that are words."""
+    if entry.modality is Modality.LANGUAGE:
+        return text_references(document)
+    if entry.modality is Modality.VIDEO:
+        return video_references(entry.metric)
+    return audio_references(entry.task, document) if _is_audio_comprehension(entry) else None
 
 
 def reading_of(entry: Entry, document: Document) -> mapping.Reading:
@@ -166,5 +166,5 @@ def conversion_fault(entry: Entry, document: Document) -> str:
     )
 
 
-def _heard(entry: Entry) -> bool:
+def _is_audio_comprehension(entry: Entry) -> bool:
     return (entry.modality, entry.paradigm) == (Modality.AUDIO, Paradigm.COMPREHENSION)

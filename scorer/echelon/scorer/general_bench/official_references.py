@@ -158,7 +158,7 @@ def _required(item: Item, name: str) -> Any:
     return _output(item)[name]
 
 
-def _heard(item: Item) -> Any:
+def _answer_text(item: Item) -> Any:
     return _required(item, "text")
 
 
@@ -171,7 +171,7 @@ def _caption(item: Item) -> list[str]:
 
 
 def _word(item: Item) -> list[str]:
-    return [_one_word(_heard(item))]
+    return [_one_word(_answer_text(item))]
 
 
 def _one_word(value: Any) -> str:
@@ -185,18 +185,18 @@ def _lower_word(item: Item) -> list[str]:
 
 
 def _words(item: Item) -> list[str]:
-    value = _heard(item)
+    value = _answer_text(item)
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return value
     return _word(item)
 
 
 def _yes_or_no(item: Item) -> list[str]:
-    return ["Yes" if _heard(item) == 1 else "No"]
+    return ["Yes" if _answer_text(item) == 1 else "No"]
 
 
 def _qualities(item: Item) -> list[str]:
-    value = _heard(item)
+    value = _answer_text(item)
     if not isinstance(value, list | str) or not all(isinstance(each, str) for each in value):
         raise InvalidSuiteError(f"the official script stops with an error, as the qualities {value!r} are not texts")
     return [",".join(value)]

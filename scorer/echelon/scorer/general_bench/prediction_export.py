@@ -154,8 +154,8 @@ class _Writer:
         if outcome.state is not State.ANSWERED:
             if not self._whole:
                 return _Written({"prediction": ""}, changed=not self._reads_as("", None))
-            told = {"state": outcome.state.value, "reason": outcome.reason, "detail": outcome.detail}
-            return _Written({"prediction": "", **told})
+            failure = {"state": outcome.state.value, "reason": outcome.reason, "detail": outcome.detail}
+            return _Written({"prediction": "", **failure})
         try:
             wanted = extract(self._task.extractor, outcome.parts, self._task)
         except InvalidAnswer:
@@ -195,9 +195,9 @@ class _Writer:
         """The prediction as the documented form has it."""
         task = self._task
         # The official evaluators compare spelling: labels of one word go out as the model wrote them.
-        said = replace(task, extractor="label") if task.extractor == "term" else task
+        spelled = replace(task, extractor="label") if task.extractor == "term" else task
         try:
-            return self._plain(index, extract(said.extractor, outcome.parts, said)) if outcome.parts else ""
+            return self._plain(index, extract(spelled.extractor, outcome.parts, spelled)) if outcome.parts else ""
         except InvalidAnswer:
             return next((part.value for part in outcome.parts if isinstance(part, Text)), "")
 

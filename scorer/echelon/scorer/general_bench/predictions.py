@@ -133,8 +133,8 @@ def _checked(
         elif sample not in asked:
             messages.append((sample, "the task has no such item"))
         elif sample in written and written[sample] != item["id"]:
-            told = f"has the id {item['id']!r}, which is not {written[sample]!r} to the official evaluator"
-            messages.append((sample, told))
+            message = f"has the id {item['id']!r}, which is not {written[sample]!r} to the official evaluator"
+            messages.append((sample, message))
         elif value is None:
             messages.append((sample, _fault(item)))
             if suite.official:
@@ -159,7 +159,7 @@ def _written_ids(suite: GeneralBench, task: Task) -> dict[str, Any]:
     document = suite.document(task)
     if not suite.official or task.modality is not Modality.LANGUAGE or document is None:
         return {}
-    return {told: item["id"] for item in document.items if (told := id_text(item.get("id"))) is not None}
+    return {name: item["id"] for item in document.items if (name := id_text(item.get("id"))) is not None}
 
 
 def _predicted(item: Item) -> Prediction | None:

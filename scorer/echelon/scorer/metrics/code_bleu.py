@@ -193,8 +193,8 @@ def _in_order(
     name, position, relation, sources, positions = edge
     if positions == sorted(positions) and sources == [tokens[each] for each in positions]:
         return edge
-    told = dict.fromkeys(tokens[each] for each in sorted(positions) if tokens[each] in sources)
-    return name, position, relation, [*told, *sorted(set(sources) - told.keys())], sorted(positions)
+    ordered = dict.fromkeys(tokens[each] for each in sorted(positions) if tokens[each] in sources)
+    return name, position, relation, [*ordered, *sorted(set(sources) - ordered.keys())], sorted(positions)
 
 
 @cache
