@@ -19,9 +19,9 @@ from pathlib import Path
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-from error_rates import exact, front_door, least_favourable, power, proportions, runs, unlike_clusters
+from error_rates import exact, front_door, least_favourable, models, pooled, power, proportions, runs, unlike_clusters
 from error_rates.judge import ALPHA, Judge, ps, states, t_test
-from error_rates.models import Case, cases
+from error_rates.models import Case
 from error_rates.rates import Rate, as_json, drawn_rates, lines
 from harness import report
 
@@ -104,7 +104,7 @@ def main() -> int:
         rates += show(least_favourable.rates(ps, full=full))
         rates += show(unlike_clusters.rates(ps))
     if "drawn" in options.only:
-        chosen = list(cases(full=full))
+        chosen = [*models.cases(full=full), *pooled.cases(full=full)]
         rates += show(rate for case in chosen for rate in case_rates(ps, case, draws))
         wrong = sum(map(contradictions, chosen))
         missed |= wrong > 0
