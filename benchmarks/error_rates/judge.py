@@ -84,11 +84,6 @@ def states(observed: Observed, family: int = 1) -> tuple[bool, bool]:
     )
 
 
-def chance_p(observed: Observed) -> float:
-    """The p value of "not above chance"."""
-    return decide({"0": _test(observed)}, ["0"])["0"].chance_p
-
-
 def t_test(observed: Observed) -> Ps:
     """A t test of the samples in the verdict's place, which the cases have to find wrong."""
     sign = 1.0 if observed.metric.higher_is_better else -1.0
