@@ -229,6 +229,12 @@ def test_a_figure_on_an_open_scale_needs_its_standard_error() -> None:
         Opponent(25.0, standard_error=0.0)
 
 
+@pytest.mark.parametrize("error", [1e-5, 1e-9, 1e-15])
+def test_a_tiny_standard_error_is_as_good_as_none(error: float) -> None:
+    model = measured(answers(450, 500))
+    assert p_of(model, Opponent(0.7, standard_error=error)) == pytest.approx(constant_p(model, 0.7), rel=0.05)
+
+
 def test_a_published_standard_error_counts_as_a_normal_one() -> None:
     lead = lead_of(examine(measured(answers(8000, 10000)), 0.0, Opponent(0.7, standard_error=0.05)))
     assert lead.against is Against.STANDARD_ERROR

@@ -17,6 +17,9 @@ from echelon.scorer.metrics.metric import Metric
 from echelon.scorer.verdict.evidence import Evidence, find_root, is_fraction, is_mean
 from echelon.scorer.verdict.p_value import COARSE, TOLERANCE, z_score
 
+_RESOLUTION = 1e-5
+"""Angles nearer to 0 than this are not told apart."""
+
 
 class Score(Protocol):
     """A score that was measured with an error, higher being better."""
@@ -130,7 +133,10 @@ def above(model: Evidence, other: Score, margin: float, times: float = 1.0, tole
         return own - its
 
     # The larger of both is an upper bound at whatever angle, and the least one where they meet.
-    return max(sides(find_root(excess, (0.0, pi / 2), excess(pi / 2), pi / 4), tolerance))
+    meeting = find_root(excess, (0.0, pi / 2), excess(pi / 2), pi / 4)
+    found = max(sides(meeting, tolerance))
+    # The root lies just below; where one error is tiny, what is left out there would be all of it.
+    return min(found, max(sides(meeting + _RESOLUTION, tolerance))) if meeting < _RESOLUTION else found
 
 
 def lower(model: Evidence, other: Score, alpha: float) -> float:
