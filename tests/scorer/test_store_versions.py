@@ -3,7 +3,9 @@
 import hashlib
 import json
 import sqlite3
-from dataclasses import replace
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from echelon.adapters import Answer, Call, CallSupport, Card, Kind, Text, Usage
 from echelon.scorer.errors import StoreError
 from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.scorer.store import Attempt, Rows, RunRecord, Store
+from echelon.scorer.suites.folder import FolderSuite
 from echelon.scorer.usage import Spent, TotalUsage
+from echelon.scorer.verification import verify
 from echelon.wire.calls import outcome_to_proto
 from echelon.wire.cards import card_to_proto
 
@@ -133,3 +137,91 @@ def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
     for write in (True, False):
         with pytest.raises(StoreError, match="has version 1 and this Echelon uses version 4"):
             Store(tmp_path, write=write)
+
+
+MANIFEST = """
+name: mine
+version: "1"
+tasks:
+  - {id: t, title: T, modality: language, paradigm: language, skill: s, instruction: "Yes?", output: text,
+     extractor: text, metric: anls, chance: 0.0, samples: samples.jsonl}
+"""
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def echelon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line, and gives its exit code and what it printed."""
+    from echelon.cli import main
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["echelon", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), "".join(capsys.readouterr())
+
+    return run
+
+
+def put_suite(folder: Path) -> None:
+    """Make the suite of the stored run, so that its result can be computed."""
+    suite = folder / "suite"
+    suite.mkdir()
+    (suite / "suite.yaml").write_text(MANIFEST)
+    lines = [{"id": name, "parts": [], "reference": {"kind": "text", "value": "yes"}} for name in "ab"]
+    (suite / "samples.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    about = {"folder": str(suite), "tasks": ["t"], **asdict(FolderSuite(suite).info)}
+    with sqlite3.connect(folder / "journal.sqlite") as database:
+        database.execute("UPDATE runs SET suite = ?", (json.dumps(about),))
+    database.close()
+
+
+@pytest.mark.parametrize("migrated", [False, True])
+def test_what_an_older_version_wrote_is_told_wherever_its_result_is(
+    folder: Path, version: int, migrated: bool, echelon: Run
+) -> None:
+    put_suite(folder)
+    if migrated:
+        with Store(folder, write=True) as store:
+            store.create(store.run("last"))
+    note = f"written by store version {version}: rows not tied together"
+    store_option = ("--store", folder)
+    assert f"run {RUN[:12]} was {note}" in echelon("report", "--text", *store_option)[1]
+    assert json.loads(echelon("report", "--json", *store_option)[1])["untied"] == [
+        {"run": RUN, "store_version": version}
+    ]
+    page = folder / "report.html"
+    assert echelon("report", "--out", page, *store_option)[0] == 0
+    assert f"run {RUN[:12]} was {note}" in page.read_text()
+    assert note in echelon("runs", "show", *store_option)[1]
+    code, shown = echelon("runs", "verify", *store_option)
+    assert code == 0, shown
+    assert f"{RUN[:12]}  1 outcomes  intact ({note}" in shown
+
+
+@pytest.mark.parametrize("migrated", [False, True])
+def test_a_damaged_outcome_of_an_older_version_is_named(folder: Path, migrated: bool, echelon: Run) -> None:
+    if migrated:
+        Store(folder, write=True).close()
+    with sqlite3.connect(folder / "journal.sqlite") as database:
+        database.execute("UPDATE outcomes SET detail = 'x'")
+    database.close()
+    code, shown = echelon("runs", "verify", "--store", folder)
+    assert code == 1
+    assert f"the outcome of task t, sample a, in run {RUN[:12]} is damaged" in shown
+    with Store(folder) as store, pytest.raises(StoreError, match="the outcome of task t, sample a, in run"):
+        read(store, "a")
+
+
+def test_a_run_that_is_created_today_is_tied_in_a_migrated_store_too(folder: Path, version: int) -> None:
+    later = replace(RECORD, run="cd" * 32, created="2027")
+    with Store(folder, write=True) as store:
+        store.create(later)
+        store.commit(later.run, Rows([(OUTCOME, 1.0)]))
+        assert [run.store_version for run in store.runs()] == [4, version]
+    with sqlite3.connect(folder / "journal.sqlite") as database:
+        database.execute("DELETE FROM outcomes WHERE run = ?", (later.run,))
+    database.close()
+    checked = verify(folder)
+    assert {run.run: (run.tied, len(run.problems)) for run in checked.runs} == {RUN: (False, 0), later.run: (True, 1)}
