@@ -80,12 +80,17 @@ def with_card(identity: Identity, card: Card) -> Identity:
     return sealed(replace(identity, **said))
 
 
+def device_type(card: Card) -> str:
+    """The card's device without its number."""
+    return re.sub(r":\d+", "", str(card.device))
+
+
 def _of_card(card: Card) -> Identity:
-    device_type = re.sub(r":\d+", "", str(card.device))
+    device = device_type(card)
     # The name is the server's, and how large a batch pays is measured anew at every start.
-    compared = replace(card, name="", max_batch_size=0, device=device_type)
+    compared = replace(card, name="", max_batch_size=0, device=device)
     return Identity(
-        card_digest=digest_of(asdict(compared)), engine=card.engine, precision=card.precision, device_type=device_type
+        card_digest=digest_of(asdict(compared)), engine=card.engine, precision=card.precision, device_type=device
     )
 
 
@@ -100,14 +105,14 @@ def combined(identities: Sequence[Identity]) -> Identity:
 
 
 def differences(before: Identity, after: Identity) -> list[str]:
-    """What differs between two identities, in words; digests are told without their values."""
+    """Return in words what differs between two identities; a digest is named without its value."""
     found = []
     for name, word in COMPARED.items():
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
             is_digest = name.endswith("_digest")
             found.append(word if is_digest else f"{word} {old or 'undeclared'} -> {new or 'undeclared'}")
-    # Another card is told only where it is not the consequence of what was told already.
+    # Another card is named only where it does not follow from what is named already.
     return found[:-1] if len(found) > 1 and found[-1] == COMPARED["card_digest"] else found
 
 

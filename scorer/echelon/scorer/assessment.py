@@ -18,12 +18,12 @@ from echelon.scorer.errors import UnknownNameError
 from echelon.scorer.failures import rule
 from echelon.scorer.identity import (
     card_digest,
+    describe_change,
     identity_from_plain,
     identity_of,
-    latest_other,
+    latest_under_another_identity,
     run_id,
     sample_set,
-    told_differences,
 )
 from echelon.scorer.journal import Journal
 from echelon.scorer.probes import MOST, Prober, choose
@@ -73,34 +73,34 @@ async def carry_out(assignment: Assignment, store: Store, watcher: Watcher) -> t
     async with AsyncClient(assignment.target.address, assignment.options) as client:
         info = await _info(client, assignment, watcher)
         record = _record(assignment, info, store.runs())
-        _tell_of_another_model(record, store, watcher)
+        _warn_of_another_model(record, store, watcher)
         if assignment.suite.info.closed:
             record = replace(record, suite={**record.suite, "attempt": attempt(record, store.runs())})
         store.create(record)
         # With the nonce of its first creation.
         record = store.run(record.run)
         left = await _ask_missing(assignment, record, client, store, watcher, asserted=info.identity is not None)
-        return record, await _told(left, record, client, assignment.target.model)
+        return record, await _describe(left, record, client, assignment.target.model)
 
 
-def _tell_of_another_model(record: RunRecord, store: Store, watcher: Watcher) -> None:
+def _warn_of_another_model(record: RunRecord, store: Store, watcher: Watcher) -> None:
     known = store.runs()
     identity = identity_from_plain(record.identity)
-    before = latest_other(record, known)
+    before = latest_under_another_identity(record, known)
     if before is None or identity is None or any(each.run == record.run for each in known):
         return
-    if difference := told_differences(before, identity):
+    if difference := describe_change(before, identity):
         outcomes = sum(sum(states.values()) for states in store.counts(before.run).values())
         watcher.notice(f"another run begins, and run {before.run[:12]} keeps its {outcomes} outcomes: {difference}")
 
 
-async def _told(left: Left, record: RunRecord, client: AsyncClient, model: str) -> str:
+async def _describe(left: Left, record: RunRecord, client: AsyncClient, model: str) -> str:
     if not left.reason:
         return ""
     if not left.is_other_model:
         return f"the run is incomplete: {left.reason}; the same command resumes it"
     try:
-        difference = told_differences(record, identity_of(await client.model(model)))
+        difference = describe_change(record, identity_of(await client.model(model)))
     except EchelonError:
         # The server has just refused under the old identity; its words say the rest.
         difference = ""

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from echelon.adapters import Card
-from echelon.adapters.identity import COMPARED, Identity, differences, from_card
+from echelon.adapters.identity import COMPARED, Identity, device_type, differences, from_card
 from echelon.clients import ModelInfo
 from echelon.scorer.store import RunRecord
 from echelon.scorer.suites.suite import Suite, Task
@@ -29,13 +29,14 @@ def run_id(values: Mapping[str, Any], known: Collection[str] = (), *, new: bool 
 
 def request_id(nonce: str, *words: str) -> str:
     """Return the id of a request within the run of that nonce; the same for every try, also after a crash."""
-    return hashlib.blake2b("\n".join(words).encode(), digest_size=16, key=nonce.encode()[:64]).hexdigest()
+    return hashlib.blake2b(json.dumps(words).encode(), digest_size=16, key=nonce.encode()).hexdigest()
 
 
 def card_digest(card: Card) -> str:
     """Return the digest of what in a card can change an answer."""
-    # How large a batch pays is measured anew at every start.
-    return _digest(json.dumps(asdict(replace(card, max_batch_size=0)), sort_keys=True))
+    # How large a batch pays is measured anew at every start, and one device of a type answers as the next.
+    compared = replace(card, max_batch_size=0, device=device_type(card))
+    return _digest(json.dumps(asdict(compared), sort_keys=True))
 
 
 def identity_of(info: ModelInfo) -> Identity:
@@ -51,12 +52,12 @@ def identity_from_plain(values: Mapping[str, Any] | None) -> Identity | None:
     return Identity(unverified=tuple(map(str, values.get("unverified", ()))), **texts)
 
 
-def latest_other(record: RunRecord, known: Iterable[RunRecord]) -> RunRecord | None:
+def latest_under_another_identity(record: RunRecord, known: Iterable[RunRecord]) -> RunRecord | None:
     """Return the latest run that differs from `record` in its model's identity alone; `known` is newest first."""
     return next((each for each in known if each.run != record.run and _subject(each) == _subject(record)), None)
 
 
-def told_differences(before: RunRecord, after: Identity) -> str:
+def describe_change(before: RunRecord, after: Identity) -> str:
     """Return in words how `after` differs from the identity of a stored run, empty where it does not."""
     identity = identity_from_plain(before.identity)
     if identity is None:

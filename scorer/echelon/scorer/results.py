@@ -164,7 +164,7 @@ class RunResult:
     """Runs that the result rests on, itself and its reference runs, whose older store cannot tell every damage; with
     that store's version."""
     identity: Identity | None = None
-    """The model's, as its server asserts it; None for runs of older stores."""
+    """The model's, as its server asserts it; None where none is stored."""
     stability: Stability | None = None
     """What the run's probes found; None where nothing was probed."""
 

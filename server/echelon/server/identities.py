@@ -27,14 +27,14 @@ class ModelIdentity:
         """Its digest is empty until the model is known."""
 
     def put(self, number: int, identity: Identity, card: Card) -> None:
-        """Take the identity of a host, told with its card; AdapterLoadError where it breaks the contract."""
+        """Set the identity of a host, which came with `card`; AdapterLoadError where it breaks the contract."""
         self._of_hosts[number] = self._checked(identity, card)
         before, self.current = self.current, combined(list(self._of_hosts.values()))
         if before.digest not in ("", self.current.digest):
             self._log.info("model has another identity", before=before.digest, identity=self.current.digest)
 
     def put_first(self, number: int, identity: Identity, card: Card) -> None:
-        """The same, unless the host has started again meanwhile and told a newer one."""
+        """Set the same, unless the host has started again meanwhile and has a newer one."""
         if number not in self._of_hosts:
             self.put(number, identity, card)
 

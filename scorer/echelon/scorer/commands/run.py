@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 20),
     default=3,
     show_default=True,
-    help="Samples asked thrice more, at most, to see whether the model repeats itself.",
+    help="Samples asked three times more, at most, to see whether the model repeats itself.",
 )
 @click.option("--timeout", "timeout_s", type=float, default=120.0, show_default=True, help="Seconds for one call.")
 @click.option(

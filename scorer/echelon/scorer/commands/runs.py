@@ -147,10 +147,10 @@ def _identity(record: RunRecord, store: Store) -> dict[str, Any]:
     from echelon.scorer.stability import stability
 
     identity = identity_from_plain(record.identity)
-    told = dict(rows(identity))
+    shown = dict(rows(identity))
     return {
         "identity": as_plain(identity),
-        "unverified": told.get("unverified", told["identity"]),
+        "unverified": shown.get("unverified", shown["identity"]),
         "probes": in_words(stability(store.probes(record.run)), deterministic=record.card.deterministic),
     }
 

@@ -11,7 +11,7 @@ from echelon.scorer.results import RunResult
 from echelon.scorer.stability import Stability
 
 ASSERTED = "asserted by its server, not attested"
-UNKNOWN = "unverified: stored by an older Echelon, without an identity"
+UNKNOWN = "unverified: none is stored"
 _SHOWN = 19
 """Characters of a digest, its algorithm included, that text and page show."""
 
@@ -54,12 +54,12 @@ def in_words(found: Stability | None, *, deterministic: bool) -> str:
         return "not probed"
     if not found.compared:
         return f"{found.started} probes asked at the start, not yet at the end"
-    told = f"{found.repeated} of {found.compared} probes repeated bit for bit"
+    repeated = f"{found.repeated} of {found.compared} probes repeated bit for bit"
     differed = _differences(found)
     if not differed:
-        return told
+        return repeated
     contradiction = ", which contradicts the card: it says deterministic" if deterministic else ""
-    return f"{told}; {differed}{contradiction}"
+    return f"{repeated}; {differed}{contradiction}"
 
 
 def _differences(found: Stability) -> str:
