@@ -15,8 +15,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
-from echelon.adapters import Text
+from echelon.adapters import Card, Text
+from echelon.clients import ModelInfo
+from echelon.scorer.identity import identity_of
 from echelon.scorer.outcomes import State
+from echelon.scorer.report.identity import as_plain, rows
 from echelon.scorer.store import Store
 
 SAMPLES = 180
@@ -392,6 +395,17 @@ def test_an_identity_is_shown_as_asserted_and_what_nothing_covers_as_unverified(
         assert "asserted" in each
         assert "engine: the card names none" in each
     assert json.loads(echelon("runs", "show", "--json").stdout)["identity"]["digest"] == identity["digest"]
+
+
+def test_the_identity_of_a_server_that_asserts_none_is_its_card_and_unverified() -> None:
+    info = ModelInfo(Card("1", (), engine="engine 1", name="far"), "ready")
+    identity = identity_of(info)
+    plain, shown = as_plain(identity), dict(rows(identity))
+    assert plain is not None
+    assert (plain["status"], plain["engine"]) == ("unverified", "engine 1")
+    assert shown["identity"].endswith(", of the card alone, unverified")
+    assert shown["unverified"] == "everything: the server asserts no identity"
+    assert identity_of(replace(info, card=replace(info.card, engine="engine 2"))).digest != identity.digest
 
 
 def test_a_probe_is_a_small_part_of_a_run_and_can_be_left_out(world: World, echelon: Run, suite: Path) -> None:

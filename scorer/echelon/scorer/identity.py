@@ -44,6 +44,11 @@ def identity_of(info: ModelInfo) -> Identity:
     return info.identity or from_card(info.card, adapter="", unverified=NOT_ASSERTED)
 
 
+def is_asserted(identity: Identity) -> bool:
+    """Whether a server asserted the identity; otherwise it is no more than the card's."""
+    return NOT_ASSERTED not in identity.unverified
+
+
 def identity_from_plain(values: Mapping[str, Any] | None) -> Identity | None:
     """Return a stored identity; None where the run was stored without one."""
     if values is None:

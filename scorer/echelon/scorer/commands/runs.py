@@ -68,7 +68,7 @@ def show_run(run: str, as_json: bool, folder: Path) -> None:
         click.echo(json.dumps(shown, indent=2))
         return
     attempts = shown.pop("failed_attempts")
-    shown["identity"] = f"{shown['identity']['digest']}, asserted" if shown["identity"] else None
+    shown["identity"] = f"{shown['identity']['digest']}, {shown['identity']['status']}" if shown["identity"] else None
     for key, value in shown.items():
         click.echo(f"{key:16} {_said(value)}")
     click.echo(f"{'failed attempts':16} {len(attempts) or 'none'}")

@@ -7,11 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from echelon.adapters.identity import COMPARED, Identity
+from echelon.scorer.identity import is_asserted
 from echelon.scorer.results import RunResult
 from echelon.scorer.stability import Stability
 
 ASSERTED = "asserted by its server, not attested"
 UNKNOWN = "unverified: none is stored"
+FROM_CARD = "of the card alone, unverified"
 _SHOWN = 19
 """Characters of a digest, its algorithm included, that text and page show."""
 
@@ -21,7 +23,8 @@ def as_plain(identity: Identity | None) -> dict[str, Any] | None:
     if identity is None:
         return None
     digests = {name: getattr(identity, name) for name in ("digest", *COMPARED)}
-    return {"status": "asserted", **digests, "unverified": list(identity.unverified)}
+    status = "asserted" if is_asserted(identity) else "unverified"
+    return {"status": status, **digests, "unverified": list(identity.unverified)}
 
 
 def rows(identity: Identity | None) -> Iterator[tuple[str, str]]:
@@ -29,7 +32,7 @@ def rows(identity: Identity | None) -> Iterator[tuple[str, str]]:
     if identity is None:
         yield "identity", UNKNOWN
         return
-    yield "identity", f"{identity.digest[:_SHOWN]}, {ASSERTED}"
+    yield "identity", f"{identity.digest[:_SHOWN]}, {ASSERTED if is_asserted(identity) else FROM_CARD}"
     brought_by = filter(None, (identity.adapter, "of", identity.distribution, identity.distribution_version))
     yield "adapter", " ".join(brought_by)
     for name in ("code_digest", "settings_digest", "files_digest"):
