@@ -116,10 +116,14 @@ def asked_for(api: Any) -> Counter[int]:
     return Counter(map(number_in, api.asked))
 
 
-def task_of(ended: Ended) -> Any:
+def result_of(ended: Ended) -> Any:
     # The server's log is in this process, and goes to the same place.
     result, _ = json.JSONDecoder().raw_decode(ended.stdout[ended.stdout.index("{\n") :])
-    return result["tasks"][0]
+    return result
+
+
+def task_of(ended: Ended) -> Any:
+    return result_of(ended)["tasks"][0]
 
 
 def test_overload_costs_time_and_no_answer(api: Any, run: Any, dialect: Any) -> None:
@@ -137,6 +141,8 @@ def test_overload_costs_time_and_no_answer(api: Any, run: Any, dialect: Any) -> 
     assert ended.returncode == 0, ended.stderr
     assert task_of(ended)["score"] == 1.0
     assert asked_for(api) == {n: 2 if n % 3 == 0 else 1 for n in range(1, COUNT + 1)}
+    (unverified,) = result_of(ended)["identity"]["unverified"]
+    assert unverified.startswith("everything behind the API at 127.0.0.1:")
 
 
 def test_an_api_that_stays_busy_leaves_a_run_that_resumes(api: Any, run: Any, dialect: Any) -> None:
