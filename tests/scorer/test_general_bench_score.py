@@ -295,7 +295,9 @@ def test_a_model_that_says_nothing_wins_nothing(bench: Path, controls: str, eche
         assert tasks[name]["score"] == 0
     # It names the first label whatever it is asked.
     for name in ("nlp-commonsense-reasoning", "audio-comprehension-accent-classification"):
-        assert tasks[name]["score"] == tasks[name]["chance"] == 0.5
+        assert tasks[name]["score"] == tasks[name]["chance_basis"]["declared"] == 0.5
+        assert tasks[name]["chance"] >= tasks[name]["score"]
+        assert not tasks[name]["above_chance"]
 
 
 def test_a_closed_set_is_asked_and_submitted(controls: str, tmp_path: Path, echelon: Echelon) -> None:

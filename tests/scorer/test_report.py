@@ -43,6 +43,7 @@ from echelon.adapters import (
     Video,
 )
 from echelon.adapters.card import Composition
+from echelon.scorer.chance.outcome import Chance
 from echelon.scorer.outcomes import State
 from echelon.scorer.report import as_json, html, text
 from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult, ViewedSample
@@ -101,6 +102,7 @@ def a_result(
         sota_sigmas={"2024": 70.0, "2025": 71.0},
         above_chance=score is not None and sign * score > sign * task.chance,
         won=score is not None and sota is not None and sign * score >= sign * sota,
+        chance=Chance(task.chance, measured=task.chance, declared=task.chance),
         viewed=tuple(viewed),
         verdict=None if score is None else a_verdict(score, sota, n, state, sign),
     )

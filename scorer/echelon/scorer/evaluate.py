@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, sqrt
 
 from echelon.adapters import Card
 from echelon.adapters.errors import ConfigurationError, MissingExtraError
+from echelon.scorer.chance.above import alpha_of_a_task, clearly_above
+from echelon.scorer.chance.cache import ChanceCache
+from echelon.scorer.chance.measurement import chance_of
+from echelon.scorer.chance.outcome import Chance
 from echelon.scorer.errors import NotComputedError
 from echelon.scorer.extract import extractor
 from echelon.scorer.instruments import Instruments
 from echelon.scorer.levels import EDITIONS, gate_won, level, sigma
-from echelon.scorer.metrics.metric import Metric, Stats
+from echelon.scorer.metrics.metric import Metric
 from echelon.scorer.metrics.registry import metric, metric_type
 from echelon.scorer.outcomes import State
 from echelon.scorer.results import PendingSota, RunResult, Sota, TaskResult, TaskSota
 from echelon.scorer.suites.suite import Suite, Task
 from echelon.scorer.tallies import Journal, Outcomes, Tally
 from echelon.scorer.verdict.budget import ALPHA
+from echelon.scorer.verdict.evidence import is_mean
 from echelon.scorer.verdict.family import decide
 from echelon.scorer.verdict.levels import level_verdict
 from echelon.scorer.verdict.task import Measured, Opponent, TaskTest, examine
 
 VIEWED = 3
 """Samples of each task that the report shows."""
-_BLOCKS = 20
-_CLEARLY = 3.58
-"""Standard errors above chance: the upper 0.1 % point of Student's t with 19 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Evaluation:
     """What metrics that need a network measure with."""
     alpha: float = ALPHA
     """How often the verdict may be wrong."""
+    whole: Suite | None = None
+    """The suite with all its samples, over which chance is measured, where `suite` leaves some out."""
+    cache: ChanceCache | None = None
+    """Where measured chances are cached; it changes no result."""
 
 
 def evaluate(
@@ -54,7 +59,7 @@ def evaluate(
 ) -> RunResult:
     """The result of a run as far as it has come."""
     found = [_task_result(evaluation, journal, task, sota.get(task.id), viewed) for task in evaluation.tasks]
-    tasks = _judged(found, evaluation.alpha)
+    tasks = _judged(found, evaluation)
     scope = _scope(evaluation)
     return RunResult(
         run_id=evaluation.run,
@@ -71,11 +76,29 @@ def evaluate(
     )
 
 
-def _judged(found: Sequence[tuple[TaskResult, TaskTest | None]], alpha: float) -> tuple[TaskResult, ...]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A task's result before other tasks are looked at, its test, and what the verdict's p value against chance may be.
+
+    Only with such a p value, beside the jackknife, does the task lift a level of the point gate.
+    """
+
+    result: TaskResult
+    test: TaskTest | None = None
+    most_chance_p: float = 1.0
+
+
+def _judged(found: Sequence[_Found], evaluation: Evaluation) -> tuple[TaskResult, ...]:
     """The tasks with their verdicts: every task with a sota is of the family, whether it could be tested or not."""
-    family = [result.task.id for result, _ in found if result.sota is not None]
-    verdicts = decide({result.task.id: test for result, test in found if test is not None}, family, alpha)
-    return tuple(replace(result, verdict=verdicts.get(result.task.id)) for result, _ in found)
+    family = [each.result.task.id for each in found if each.result.sota is not None]
+    tests = {each.result.task.id: each.test for each in found if each.test is not None}
+    verdicts = decide(tests, family, evaluation.alpha)
+    tasks = []
+    for each in found:
+        result, verdict = each.result, verdicts.get(each.result.task.id)
+        above = result.above_chance and verdict is not None and verdict.chance_p <= each.most_chance_p
+        tasks.append(replace(result, verdict=verdict, above_chance=above, won=result.won and above))
+    return tuple(tasks)
 
 
 def _scope(evaluation: Evaluation) -> str:
@@ -84,22 +107,21 @@ def _scope(evaluation: Evaluation) -> str:
     return label if chosen == all_tasks else f"{chosen} of the {all_tasks} tasks of {label}"
 
 
-def _task_result(
-    evaluation: Evaluation, journal: Journal, task: Task, sota: TaskSota | None, viewed: int
-) -> tuple[TaskResult, TaskTest | None]:
+def _task_result(evaluation: Evaluation, journal: Journal, task: Task, sota: TaskSota | None, viewed: int) -> _Found:
     if task.not_computed:
-        return _not_computed(evaluation, journal, task, sota, task.not_computed), None
+        return _Found(_not_computed(evaluation, journal, task, sota, task.not_computed))
     reference = sota.run if sota else ""
     try:
         measure = metric(task.metric, task.worst, task.labels, instruments=evaluation.instruments)
         metric_id = f"{measure.id}|{extractor(task.extractor).id}"
         tally = _tally(evaluation, journal, task, measure, viewed=viewed, reference=reference)
     except (NotComputedError, MissingExtraError) as error:
-        return _not_computed(evaluation, journal, task, sota, str(error)), None
+        return _Found(_not_computed(evaluation, journal, task, sota, str(error)))
     # Only a whole sample set has a score; a missing sample is not a wrong one.
     score = measure.finish(tally.rows) if tally.rows and len(tally.rows) == tally.samples else None
     opponent = _measured_sota(task, measure, metric_id, tally, sota)
     up, answered = measure.higher_is_better, bool(tally.counts[State.ANSWERED])
+    chance = _chance(evaluation, task, measure) if score is not None else Chance.unknown("the task has no score")
     result = TaskResult(
         task=task,
         metric_id=metric_id,
@@ -111,12 +133,15 @@ def _task_result(
         sota=opponent,
         sigmas=_sigmas(task, score) if answered else dict.fromkeys(EDITIONS if score is not None else (), 0.0),
         sota_sigmas=_sigmas(task, opponent.score if opponent else None),
-        above_chance=answered and score is not None and _clearly_above(task.chance, score, measure, tally.rows),
+        above_chance=answered and chance.score is not None and _clearly_above(evaluation, measure, tally, chance.score),
         won=answered and score is not None and opponent is not None and gate_won(score, opponent.score, up),
         viewed=tuple(tally.viewed),
+        chance=chance,
     )
     # Of a task without a single answer there is nothing to test.
-    return result, None if score is None or not answered else _test(measure, task, tally, opponent)
+    if score is None or not answered:
+        return _Found(result)
+    return _Found(result, _test(measure, task, tally, chance, opponent), _most_chance_p(evaluation, measure))
 
 
 def _tally(
@@ -137,12 +162,33 @@ def _tally(
     return outcomes.measured(task, measure, viewed=viewed, reference=reference)
 
 
-def _test(measure: Metric, task: Task, tally: Tally, sota: Sota | None) -> TaskTest:
+def _chance(evaluation: Evaluation, task: Task, measure: Metric) -> Chance:
+    """The task's chance over all samples of the suite, whichever of them the run has."""
+    return chance_of(evaluation.whole or evaluation.suite, task, measure, evaluation.cache)
+
+
+def _clearly_above(evaluation: Evaluation, measure: Metric, tally: Tally, chance: float) -> bool:
+    alpha = alpha_of_a_task(ALPHA, len(evaluation.suite.tasks))
+    return clearly_above(measure, tally.rows, tally.clusters, chance, alpha)
+
+
+def _most_chance_p(evaluation: Evaluation, measure: Metric) -> float:
+    """What the verdict's p value may be: the jackknife knows nothing of a scale's ends, where samples do not differ.
+
+    For a mean of fractions the verdict's test is exact; for other fractions it has little power and is a check only,
+    and on open scales it has next to none.
+    """
+    if measure.unit != "fraction":
+        return 1.0
+    return alpha_of_a_task(ALPHA, len(evaluation.suite.tasks)) if is_mean(measure) else ALPHA
+
+
+def _test(measure: Metric, task: Task, tally: Tally, chance: Chance, sota: Sota | None) -> TaskTest:
     opponent = None
     if sota is not None:
         rows = tally.reference if len(tally.reference) == tally.samples else None
         opponent = Opponent(sota.score, task.margin, sota.n, rows, sota.standard_error)
-    return examine(Measured(measure, tally.rows, tally.clusters, tally.worst), task.chance, opponent)
+    return examine(Measured(measure, tally.rows, tally.clusters, tally.worst), chance.score, opponent)
 
 
 def _not_computed(
@@ -200,18 +246,3 @@ def _sigmas(task: Task, score: float | None) -> dict[str, float]:
     if score is None:
         return {}
     return {edition: sigma(task.metric, score, edition) for edition in EDITIONS}
-
-
-def _clearly_above(chance: float, score: float, measure: Metric, rows: Sequence[Stats]) -> bool:
-    """Whether the score is above chance by more than luck would have it.
-
-    The standard error is a grouped jackknife's, which holds for every metric: Quenouille 1956, Miller 1974. Fewer
-    samples than it has groups prove nothing.
-    """
-    lift = score - chance if measure.higher_is_better else chance - score
-    if lift <= 0 or len(rows) < _BLOCKS:
-        return False
-    left_out = [measure.finish([row for i, row in enumerate(rows) if i % _BLOCKS != block]) for block in range(_BLOCKS)]
-    mean = fsum(left_out) / _BLOCKS
-    error = sqrt((_BLOCKS - 1) / _BLOCKS * fsum((value - mean) ** 2 for value in left_out))
-    return lift > _CLEARLY * error

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from echelon.adapters import Card, Part
 from echelon.adapters.identity import Identity
+from echelon.scorer.chance.outcome import NOT_MEASURED, Chance
 from echelon.scorer.outcomes import State
 from echelon.scorer.stability import Stability
 from echelon.scorer.suites.suite import SuiteInfo, Task
@@ -72,7 +73,7 @@ class TaskResult:
 
     `counts` has every state that occurred; they add up to `sample_count` minus what was not asked yet. `sigmas` and
     `sota_sigmas` are the score and sota mapped to 0-100, by edition; where nothing was answered the score's are 0.
-    `won` is the point gate: at least sota.
+    `won` is the point gate: at least sota, and clearly above chance.
     """
 
     task: Task
@@ -93,6 +94,8 @@ class TaskResult:
     """Why the metric cannot be computed here, empty where it can."""
     verdict: TaskVerdict | None = None
     """None where there is no score."""
+    chance: Chance = NOT_MEASURED
+    """What the best blind answer gets on all samples of the suite; all that is above it is read from here."""
 
     @property
     def nothing_answered(self) -> bool:

@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from echelon.adapters import Card
+from echelon.adapters.file_digests import default_cache
+from echelon.scorer.chance.cache import FILE as CHANCES
+from echelon.scorer.chance.cache import ChanceCache
 from echelon.scorer.errors import InvalidSuiteError
 from echelon.scorer.evaluate import VIEWED, Evaluation, evaluate
 from echelon.scorer.identity import identity_from_plain
@@ -59,6 +62,7 @@ def result_of(
         unsupported,
         instruments,
         alpha_of(record) if alpha is None else alpha,
+        cache=ChanceCache(default_cache() / CHANCES),
     )
     opponents = from_plain(record.sota) if sota is None else sota
     result = evaluate(evaluation, store, opponents, viewed=viewed)

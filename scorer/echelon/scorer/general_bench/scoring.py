@@ -11,6 +11,9 @@ from pathlib import Path
 import msgspec
 
 from echelon.adapters import Card
+from echelon.adapters.file_digests import default_cache
+from echelon.scorer.chance.cache import FILE as CHANCES
+from echelon.scorer.chance.cache import ChanceCache
 from echelon.scorer.evaluate import Evaluation, evaluate
 from echelon.scorer.general_bench.loader import GeneralBench
 from echelon.scorer.general_bench.official import conversion_fault
@@ -53,6 +56,8 @@ def score(
         tasks=scope.tasks,
         unsupported=unsupported,
         instruments=instruments,
+        whole=suite,
+        cache=ChanceCache(default_cache() / CHANCES),
     )
     conversions = tuple(_conversions(suite))
     figures = suite.sota if sota is None else sota

@@ -50,7 +50,8 @@ def bullet(task: TaskResult) -> Markup:
         low = least if bounds.lower is None else max(least, bounds.lower)
         high = most if bounds.upper is None else min(most, bounds.upper)
         marks.append(_WHISKER.format(at(low), at(high)))
-    marks.append(_LINE.format("chance", at(task.task.chance)))
+    if task.chance.score is not None:
+        marks.append(_LINE.format("chance", at(task.chance.score)))
     if task.sota is not None:
         marks.append(_LINE.format("sota", at(task.sota.score)))
     return Markup(
@@ -72,11 +73,11 @@ _LINE = Markup('<line class="{0}" x1="{1}" x2="{1}" y1="1" y2="17"/>')
 def _span(task: TaskResult) -> tuple[float, float]:
     """The metric's values at the bullet's left and right end."""
     values = [
-        task.task.chance,
+        *([] if task.chance.score is None else [task.chance.score]),
         *([] if task.score is None else [task.score]),
         *([task.sota.score] if task.sota else []),
     ]
-    low, high = min(0.0, *values), max(0.0, *values)
+    low, high = min([0.0, *values]), max([0.0, *values])
     if task.unit == "fraction":
         high = max(1.0, high)
     elif high > low:
@@ -89,7 +90,7 @@ def _span(task: TaskResult) -> tuple[float, float]:
 def _spoken(task: TaskResult) -> str:
     said = [
         f"score {wording.number(task.score)}" if task.score is not None else "no score",
-        f"chance {wording.number(task.task.chance)}",
+        f"chance {wording.number(task.chance.score)}" if task.chance.score is not None else "chance unknown",
         f"sota {wording.number(task.sota.score)}" if task.sota else "no sota",
     ]
     return ", ".join(said)

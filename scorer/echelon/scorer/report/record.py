@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from echelon.adapters import Card
+from echelon.scorer.chance.outcome import Chance
 from echelon.scorer.report import identity, usage, wording
 from echelon.scorer.results import LevelResult, RunResult, Sota, TaskResult
 from echelon.scorer.verdict.figures import LevelVerdict
@@ -96,7 +97,8 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "unit": task.unit,
         "higher_is_better": task.higher_is_better,
         "score": task.score,
-        "chance": task.task.chance,
+        "chance": task.chance.score,
+        "chance_basis": _chance(task.chance),
         "above_chance": task.above_chance,
         "sota": _sota(task.sota),
         "mark": wording.mark(task).word,
@@ -110,6 +112,17 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "not_computed": task.not_computed or None,
         "sample_count": task.sample_count,
         "counts": {state.value: n for state, n in task.counts.items()},
+    }
+
+
+def _chance(chance: Chance) -> dict[str, Any]:
+    """How the chance came about; no candidates are told of a closed suite."""
+    return {
+        "rule": chance.rule,
+        "measured": chance.measured,
+        "declared": chance.declared,
+        "candidates": list(chance.candidates),
+        "reason": chance.reason or None,
     }
 
 

@@ -82,7 +82,7 @@ def _task(task: TaskResult, editions: Sequence[str]) -> tuple[str, ...]:
         line(task.task.id, 40),
         f"{line(task.task.metric, 20)} {_ARROWS[task.higher_is_better]}".rstrip(),
         wording.score(task),
-        wording.number(task.task.chance),
+        wording.number(task.chance.score),
         sota,
         wording.lead(task.verdict.sota) if task.verdict is not None and task.verdict.sota is not None else "–",
         *sigmas,

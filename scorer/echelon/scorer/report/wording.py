@@ -93,11 +93,21 @@ def sigma(value: float | None) -> str:
 
 
 def lift(task: TaskResult, edition: str) -> float | None:
-    """The share of the way from chance to a perfect score, in sigma; negative below chance, None without a score."""
-    if task.score is None:
+    """The share of the way from chance to a perfect score, in sigma; negative below chance, None without either."""
+    if task.score is None or task.chance.score is None:
         return None
-    chance = to_sigma(task.task.metric, task.task.chance, edition)
+    chance = to_sigma(task.task.metric, task.chance.score, edition)
     return (task.sigmas[edition] - chance) / (100 - chance) if chance < 100 else None
+
+
+def chance(task: TaskResult) -> str:
+    """How the task's chance came about, in a sentence."""
+    known = task.chance
+    if known.score is None:
+        return f"unknown: {known.reason}"
+    basis = "as the suite declares it" if known.score != known.measured else "the best blind answer on all samples"
+    told = f": {', then '.join(known.candidates)}" if known.candidates and known.score == known.measured else ""
+    return f"{basis} ({known.rule}){told}"
 
 
 def percent(share: float | None) -> str:
