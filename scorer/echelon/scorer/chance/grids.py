@@ -23,7 +23,7 @@ MOST_VALUES = 64
 SCALARS = 64
 """Elements of each array that are kept for the median."""
 MOST_SCALARS = 1 << 16
-MOST_ELEMENTS = 1 << 22
+MOST_ELEMENTS = 1 << 16
 """Of an array whose mean is kept element by element."""
 
 
