@@ -48,7 +48,10 @@ def test_nothing_is_certified_that_a_control_does_not_have(demo: Demo) -> None:
 
 def test_a_dispatcher_ties_with_its_own_specialists_everywhere_and_that_is_no_synergy(demo: Demo) -> None:
     dispatcher = demo[0]["dispatcher"]
-    assert all(task["won"] and task["score"] == task["sota"]["score"] for task in dispatcher["tasks"])
+    assert all(task["score"] == task["sota"]["score"] for task in dispatcher["tasks"])
+    # Reached is a sota only by who is above chance, which two specialists are not beyond doubt on 50 samples.
+    assert all(task["won"] is task["above_chance"] for task in dispatcher["tasks"])
+    assert sum(task["won"] for task in dispatcher["tasks"]) >= 14
     assert not any(level["synergy_counts"] for level in dispatcher["levels"])
 
 
