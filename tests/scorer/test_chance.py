@@ -28,6 +28,7 @@ from echelon.scorer.metrics.registry import metric
 from echelon.scorer.report import as_json, html, text
 from echelon.scorer.results import RunResult, Sota
 from echelon.scorer.suites.suite import Modality, Paradigm, Sample, SuiteInfo, Task
+from echelon.scorer.verdict.family import TaskState
 
 COUNT = 24
 INSTRUMENTS = ToyInstruments()
@@ -108,6 +109,8 @@ def test_no_blind_model_reaches_a_level_or_passes_the_gate_on_any_kind_of_task(
     assert all(task.score is not None for task in found.tasks)
     assert all(task.chance.score is not None for task in found.tasks)
     assert [task.task.id for task in found.tasks if task.above_chance or task.won] == []
+    states = {task.task.id: task.verdict.sota.state for task in found.tasks if task.verdict and task.verdict.sota}
+    assert [task for task, state in states.items() if state is TaskState.WON] == []
     for level, verdict in zip(found.levels, found.verdicts, strict=True):
         assert (level.level, level.s3, verdict.certified.level) == (0, 0, 0)
 
