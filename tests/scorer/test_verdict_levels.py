@@ -144,7 +144,7 @@ def test_what_is_shown_to_be_below_is_not_even_possible(tmp_path: Path) -> None:
 
 
 def test_a_tie_passes_the_papers_gate_and_is_possible_but_not_certified(tmp_path: Path) -> None:
-    found = judged(tmp_path, all_of(70), all_of(70))
+    found = judged(tmp_path, all_of(80), all_of(80))
     assert set(states(found).values()) == {TaskState.TIE}
     assert levels(found) == [(2, 5, 5), (2, 5, 5)]
 

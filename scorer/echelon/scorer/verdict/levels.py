@@ -181,7 +181,7 @@ def _may_beat_chance(task: TaskResult, alpha: float) -> bool:
 
 def _is_open(task: TaskResult) -> bool:
     """Whether a task without a score may still get one: it is incomplete, or its metric waits for an instrument."""
-    return task.supported and bool(task.sample_count)
+    return task.supported and bool(task.sample_count) and not (task.complete and task.nothing_answered)
 
 
 def _notes(alpha: float) -> Iterator[str]:
