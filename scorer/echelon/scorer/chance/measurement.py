@@ -20,7 +20,7 @@ from echelon.scorer.chance.candidate import Candidate, Observer
 from echelon.scorer.chance.observers import observer_of
 from echelon.scorer.chance.outcome import RULE, Chance
 from echelon.scorer.chance.seeding import Halves, SeededHash
-from echelon.scorer.errors import NotComputedError
+from echelon.scorer.errors import InvalidSuiteError, NotComputedError
 from echelon.scorer.extract import extract, extractor
 from echelon.scorer.metrics.metric import InvalidAnswer, Metric, Stats
 from echelon.scorer.suites.suite import Sample, Suite, Task
@@ -50,7 +50,7 @@ def _measured(suite: Suite, task: Task, measure: Metric) -> Chance:
         return Chance.unknown(reason, task.chance)
     try:
         best = _CrossFitting(suite, task, measure).best()
-    except (NotComputedError, MissingExtraError) as error:
+    except (InvalidSuiteError, NotComputedError, MissingExtraError) as error:
         return Chance.unknown(f"a blind answer cannot be measured: {error}", task.chance)
     if best is None:
         return Chance.unknown("no blind answer has a score", task.chance)
