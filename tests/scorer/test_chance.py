@@ -372,6 +372,17 @@ def test_the_controls_are_certified_nothing_on_a_folder_of_general_bench(
     assert echelon("report", "last", "--store", tmp_path / "runs", "--json").stdout == again
 
 
+@pytest.mark.parametrize("name", ["chance", "hashes"])
+def test_answers_that_only_differ_have_no_better_frechet_distance_than_chance(name: str) -> None:
+    entries = [entry for entry in kinds(catalogue().entries) if synthetic_task(entry).metric in ("fid", "fvd", "fad")]
+    suite = synthetic_suite(entries, 0, 80)
+    assert len(suite.tasks) == 4
+    for task in assessed(suite, MODELS[name]).tasks:
+        assert task.score is not None
+        assert task.chance.score is not None
+        assert task.score >= task.chance.score
+
+
 def test_numbers_have_the_median_as_chance() -> None:
     entry = next(entry for entry in catalogue().entries if entry.metric == "MAE")
     suite = synthetic_suite([entry], 7, 101)

@@ -186,14 +186,29 @@ class FieldObserver:
             yield self._made("the input, in the reference's size", self._scaled_input)
         for fill in self._form.fills:
             yield self._made(f"{fill:g} everywhere", self._filled(fill))
+        if self._kind in (Kind.IMAGE, Kind.VIDEO):
+            # A distance between distributions wants answers that differ.
+            yield self._made("noise", self._noise(128.0))
         yield from self._of_classes() if self._whole_numbers else self._of_fields()
         for number, (source, values) in enumerate(self._kept.items):
             yield self._made("one reference", _repeated(values), source if number == 0 else "")
         if self._draws:
             yield self._made("a reference drawn at random", self._drawn)
 
+    def _noise(self, size: float, mean: bool = False) -> Callable[[Sample, _Shown], Array | None]:
+        def answer(sample: Sample, shown: _Shown) -> Array | None:
+            middle = self._fields.mean(shown.shape) if mean else 127.5
+            if middle is None:
+                return None
+            values: Array = middle + size * self._seeded.noise(shown.shape, "noise", sample.id)
+            return values
+
+        return answer
+
     def _of_fields(self) -> Iterator[Candidate]:
         yield self._made("the mean reference", lambda sample, shown: self._fields.mean(shown.shape))
+        if self._kind in (Kind.IMAGE, Kind.VIDEO):
+            yield self._made("the mean reference with noise", self._noise(32.0, mean=True))
         average = self._fields.average()
         if average is not None:
             yield self._made("the mean of each channel", self._channels(average))

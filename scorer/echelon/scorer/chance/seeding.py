@@ -5,7 +5,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -20,6 +24,13 @@ class SeededHash:
         """A whole number below 2^64."""
         text = "\n".join(map(str, purpose)).encode(errors="surrogatepass")
         return int.from_bytes(blake2b(text, digest_size=8, key=self._key).digest(), "big")
+
+    def noise(self, shape: tuple[int, ...], *purpose: object) -> NDArray[np.float64]:
+        """Numbers spread evenly from -1 to 1."""
+        import numpy as np
+
+        # RandomState promises the same numbers in every version of NumPy.
+        return np.random.RandomState(self.number(*purpose) % (1 << 32)).uniform(-1, 1, shape)
 
     def pick(self, options: Sequence[T], *purpose: object) -> T:
         """One of the options, each as likely as any other."""

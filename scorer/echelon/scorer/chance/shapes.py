@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from echelon.adapters import Kind, Mesh, Part, PointCloud
@@ -23,6 +24,8 @@ MOST_POINTS = 8192
 SIZES = (64, 512, 2048)
 """Points of an answer that is made of those of many references."""
 XYZ = 3
+NOISE = 256
+"""Points of noise."""
 
 
 class ShapeObserver:
@@ -59,6 +62,9 @@ class ShapeObserver:
             for size in SIZES:
                 chosen = np.linspace(0, len(points) - 1, min(size, len(points))).astype(int)
                 yield constant("points of many references", PointCloud.from_array(points[chosen]))
+            # A distance between distributions wants answers that differ.
+            yield Candidate("noise", partial(self._noise, np.zeros(XYZ), 1.0))
+            yield Candidate("noise about the mean point", partial(self._noise, centre, 1.7 * spread))
             yield constant("a sphere", PointCloud.from_array(centre + spread * _sphere(512)))
         else:
             for scale in (1.0, 1.7):
@@ -67,6 +73,9 @@ class ShapeObserver:
             yield constant("one reference", part, source)
         if self._draws:
             yield Candidate("a reference drawn at random", self._drawn)
+
+    def _noise(self, middle: Points, reach: float, sample: Sample) -> Part:
+        return PointCloud.from_array(middle + reach * self._seeded.noise((NOISE, XYZ), "noise", sample.id))
 
     def _drawn(self, sample: Sample) -> Part | None:
         options = [part for source, part in self._kept.items if source != sample.id]
