@@ -59,7 +59,8 @@ class JanusBrush:
                     generation_config=config,
                     logits_processor=[ClassifierFreeGuidanceLogitsProcessor(self._drawing.guidance), _watched(rows)],
                 )
-                pixels = model.decode_image_tokens(tokens)
+                # One by one: some processors' kernels round another batch otherwise.
+                pixels = torch.cat([model.decode_image_tokens(image) for image in tokens.split(1)])
         except _UnwantedError:
             return [None] * len(rows)
         return _pictures(self._checkpoint, pixels)
@@ -100,10 +101,12 @@ class Emu3Brush:
         )
         whole = [row.tokens if row.error is None else [0] * rows[0].most for row in rows]
         # It takes off three that end the image.
-        tokens = torch.tensor(whole, device=self._checkpoint.device)
+        tokens = torch.nn.functional.pad(torch.tensor(whole, device=self._checkpoint.device), (0, 3))
+        model = self._checkpoint.model
         with torch.inference_mode():
-            pixels = self._checkpoint.model.decode_image_tokens(
-                image_tokens=torch.nn.functional.pad(tokens, (0, 3)), height=height, width=width
+            # One by one: some processors' kernels round another batch otherwise.
+            pixels = torch.cat(
+                [model.decode_image_tokens(image_tokens=image, height=height, width=width) for image in tokens.split(1)]
             )
         return _pictures(self._checkpoint, pixels.movedim(-3, -1))
 
