@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from synthetic_tasks import TERMS, SyntheticSuite
+from synthetic_tasks import TERMS
 
 from echelon.adapters import (
     Answer,
@@ -39,7 +39,7 @@ from echelon.scorer.metrics.metric import InvalidAnswer, Metric
 from echelon.scorer.metrics.registry import metric
 from echelon.scorer.outcomes import SampleOutcome, State
 from echelon.scorer.suites.requests import request_of
-from echelon.scorer.suites.suite import Sample, Task
+from echelon.scorer.suites.suite import Sample, Suite, Task
 
 Model = Callable[[Task, Metric, Sequence[Sample]], Sequence[Part | None]]
 
@@ -199,10 +199,10 @@ def scored(task: Task, measure: Metric, samples: Sequence[Sample], answers: Sequ
 class Answers:
     """A model's answers in the place of a journal."""
 
-    def __init__(self, suite: SyntheticSuite, model: Model, instruments: Instruments) -> None:
+    def __init__(self, suite: Suite, model: Model, instruments: Instruments) -> None:
         self._of: dict[str, Mapping[str, Part | None]] = {}
         for task in suite.tasks:
-            samples = suite.of[task.id]
+            samples = list(suite.samples(task))
             measure = metric(task.metric, task.worst, task.labels, instruments=instruments)
             answers = model(task, measure, samples)
             self._of[task.id] = {sample.id: given for sample, given in zip(samples, answers, strict=True)}
