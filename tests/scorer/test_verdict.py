@@ -275,6 +275,39 @@ def test_a_proportion_against_a_measured_one_is_wrong_in_alpha_of_cases_at_most(
             assert (chances * (ps <= alpha)).sum(axis=(1, 2)).max() <= alpha
 
 
+@pytest.mark.parametrize(("n", "rate"), [(100, 0.01), (200, 0.01), (500, 0.005)])
+def test_failures_that_were_not_seen_are_reckoned_with_in_pairs(n: int, rate: float) -> None:
+    """A hair better in every sample seen; the true difference is 0 if a share of `rate` fails, and none may be seen."""
+    others: list[Stats] = [(0.8, 1.0)] * n
+    lead = 0.8 * rate / (1 - rate)
+    model = measured([(0.8 + lead, 1.0)] * n, name="anls")
+    unseen = (1 - rate) ** n
+    assert p_of(model, Opponent(0.8, rows=others)) >= unseen
+    verdict = verdict_of(model, Opponent(0.8, rows=others))
+    assert verdict.sota is not None
+    assert verdict.sota.state is TaskState.UNDECIDED
+    assert verdict.sota.undone_by == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "usual", "best"), [("psnr", 25.0, 100.0), ("mae", 15.0, 0.0)])
+def test_perfect_samples_that_were_not_seen_are_reckoned_with_below(name: str, usual: float, best: float) -> None:
+    """The mirror: a model that is exactly at its sota because 1 % of its samples are perfect, and none was seen."""
+    rows: list[Stats] = [(usual, 1.0)] * 100
+    model = Measured(metric(name, worst=180.0), rows, [f"{n:03}" for n in range(100)], (180.0, 1.0))
+    sota = 0.99 * usual + 0.01 * best
+    lead = lead_of(examine(model, None, Opponent(sota, standard_error=1e-9)))
+    assert lead.below() >= 0.99**100
+
+
+def test_without_a_known_chance_nothing_is_won() -> None:
+    model = measured(answers(190, 200))
+    tests = {chance: examine(model, chance, Opponent(0.5)) for chance in (0.4, 0.93, None)}
+    verdicts = {chance: decide({"it": test}, ["it"])["it"] for chance, test in tests.items()}
+    states = {chance: verdict.sota and verdict.sota.state for chance, verdict in verdicts.items()}
+    assert states == {0.4: TaskState.WON, 0.93: TaskState.LIKELY, None: TaskState.LIKELY}
+    assert verdicts[None].chance_p == 1.0
+
+
 def test_holm_is_what_he_published() -> None:
     found = holm({"a": 0.01, "b": 0.02, "c": 0.03, "d": 0.2}, 5)
     assert found == pytest.approx({"a": 0.05, "b": 0.08, "c": 0.09, "d": 0.4})

@@ -201,6 +201,58 @@ def test_a_constant_sota_is_worded_as_one(tmp_path: Path) -> None:
     assert states(found)["image-c"] is None
 
 
+def test_a_task_without_a_score_yet_may_still_be_won(tmp_path: Path) -> None:
+    """Nothing speaks against an incomplete task, so what is possible counts it in full."""
+    suite = make_suite(tmp_path / "suite")
+    about = {"folder": str(suite.path), "tasks": list(TASKS), "name": "five", "digest": suite.info.digest}
+    sotas = to_plain(dict.fromkeys(TASKS, Sota(0.98, "a paper", 100)))
+    record = RunRecord("a" * 64, about, CARD, "here:1/mine", 0, {}, "2026-a", sotas)
+    with Store(tmp_path / "runs", write=True) as store:
+        store.create(record)
+        for task in TASKS:
+            answered = N if task != "image-g" else N - 1
+            store.commit(record.run, Rows([(outcome(task, n, n < 70), 1.0) for n in range(answered)]))
+        found = result_of(suite, record, store)
+    assert states_of_measured(found) == dict.fromkeys(TASKS.keys() - {"image-g"}, TaskState.BELOW)
+    for verdict in found.verdicts:
+        assert (verdict.certified.level, verdict.possible.level) == (2, 3)
+        assert verdict.possible.s3 > 0
+        assert verdict.possible.s2 > verdict.paper.s2
+
+
+def states_of_measured(result: RunResult) -> dict[str, TaskState]:
+    return {
+        task.task.id: task.verdict.sota.state
+        for task in result.tasks
+        if task.verdict is not None and task.verdict.sota is not None
+    }
+
+
+def test_a_certified_score_counts_no_luck_of_the_reference_run(tmp_path: Path) -> None:
+    """With few samples the reference run's own score is no bound of the model's: the model's own bound is lower."""
+    found = judged(tmp_path, all_of(99), all_of(88))
+    assert states(found)["image-c"] is TaskState.WON
+    for verdict in found.verdicts:
+        task = found.tasks[0]
+        assert task.verdict is not None
+        bound = task.verdict.level_bounds.lower
+        assert bound is not None
+        assert verdict.certified.s3 == pytest.approx(min(88.0, 100 * bound))
+        assert bound < 0.99
+
+
+def test_a_certified_level_names_the_least_certain_sota_that_it_rests_on(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path / "suite")
+    with Store(tmp_path / "runs", write=True) as store:
+        pairs = from_run(store_run(store, suite, "a", all_of(70)))
+        mixed = pairs | {"words": Sota(0.6, "a paper", n=500), "audio-g": Sota(0.6, "a paper")}
+        bases = [
+            {verdict.basis for verdict in store_run(store, suite, name, right, mixed).verdicts}
+            for name, right in (("b", all_of(99)), ("c", all_of(70, image_c=99)), ("d", all_of(70)))
+        ]
+    assert bases == [{Against.CONSTANT}, {Against.PAIRS}, {None}]
+
+
 def test_a_try_at_a_closed_set_claims_at_its_own_alpha(tmp_path: Path) -> None:
     suite = make_suite(tmp_path / "suite", closed=True)
     assert suite.info.closed
