@@ -98,3 +98,34 @@ def test_the_value_is_the_same_in_every_process() -> None:
         for seed in (1, 2, 3, 4, 5)
     }
     assert len(values) == 1
+
+
+@pytest.mark.parametrize("name", ["codebleu", "codebleu_official"])
+@pytest.mark.parametrize("deep", ["a = " + "(" * 30_000 + "1" + ")" * 30_000, "a = " + " + ".join(["b"] * 4000)])
+def test_a_program_that_is_nested_too_deeply_is_compared_by_its_words(name: str, deep: str) -> None:
+    """In a process of its own: the parser writes nested syntax by recursion, and exhausts the machine's stack."""
+    program = f"""
+import sys
+from echelon.adapters import Text
+from echelon.scorer.metrics.registry import metric
+of, deep = metric({name!r}), sys.stdin.read()
+rows = [of.sample(Text(one), [Text(other)]) for one, other in ((deep, "a = 1"), ("a = 1", deep))]
+print([row[19:] for row in rows])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], input=deep, text=True, capture_output=True, check=True)
+    (subtrees, edges) = corpus_counts("a = 1")
+    assert ended.stdout.strip() == str([(0.0, subtrees, 0.0, edges), (0.0, 0.0, 0.0, 0.0)])
+
+
+def corpus_counts(reference: str) -> tuple[float, float]:
+    row = metric("codebleu").sample(Text(reference), [Text(reference)])
+    return row[20], row[22]
+
+
+def test_the_depth_of_the_stack_does_not_change_a_value() -> None:
+    nested = "b = a\nc = " + "+".join(["b"] * 480)
+
+    def below(frames: int) -> float:
+        return below(frames - 1) if frames else corpus("codebleu", [Pair(nested, nested)])
+
+    assert below(0) == below(300) == pytest.approx(1)

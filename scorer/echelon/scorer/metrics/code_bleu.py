@@ -26,6 +26,8 @@ ORDER = 4
 KEYWORD_WEIGHT, WORD_WEIGHT = 1.0, 0.2
 SMOOTHING = 0.1
 """Added to a count of matching n-grams that is 0."""
+DEEPEST = 500
+"""Levels of syntax up to which programs are compared: package and parser recurse, and deeper ones exhaust the stack."""
 WEIGHTED_LENGTH = 2.0
 """A reference's length for the brevity of weighted BLEU: the package counts the pair of words and weights."""
 
@@ -35,13 +37,18 @@ class CodeBleu(RatioMetric):
 
     The mean of BLEU, BLEU with keywords weighted five times, and the shares of the references' syntax subtrees and
     data-flow edges that the answers have. Data flow counts 1 where no reference has any. 0 to 1, up; the worst is 0
-    but for the smoothing of BLEU. The stats are counts: words of the answer, of the closest reference and for weighted
-    brevity; four each of matching n-grams, n-grams, recalled n-grams (words weighted) and n-grams of the references;
-    subtrees matched and all, edges matched and all.
+    but for the smoothing of BLEU. Of a program with more than 500 levels of syntax words alone are compared.
+
+    The stats are counts: words of the answer, of the closest reference and for weighted brevity; four each of matching
+    n-grams, n-grams, recalled n-grams (words weighted) and n-grams of the references; subtrees matched and all, edges
+    matched and all.
     """
 
     name = "codebleu"
-    variant = "/corpus@2;package=codebleu;language=python;weights=0.25;flow=1-if-no-reference-has-any;references=best"
+    variant = (
+        "/corpus@3;package=codebleu;language=python;weights=0.25;levels=500;"
+        "flow=1-if-no-reference-has-any;references=best"
+    )
     kind = Kind.TEXT
 
     def compare(self, prediction: Part, reference: Part) -> Stats:
@@ -71,7 +78,7 @@ class OfficialCodeBleu(CodeBleu):
     """
 
     name = "codebleu_official"
-    variant = "/corpus@1;package=codebleu;language=python;weights=0.25;flow=1-if-0;references=added"
+    variant = "/corpus@2;package=codebleu;language=python;weights=0.25;levels=500;flow=1-if-0;references=added"
 
     def sample(self, prediction: Part, references: Sequence[Part]) -> Stats:
         return _counts(prediction, references)
@@ -159,9 +166,22 @@ def _without_comments(program: str) -> str:
         return program
 
 
+def _is_too_deep(root: Any) -> bool:
+    """Whether a syntax tree has more than `DEEPEST` levels."""
+    level = [root]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in node.children]
+        if not level:
+            return False
+    return True
+
+
 def _subtrees(program: str) -> list[str]:
-    """The S-expressions of the root and of all nodes that have children."""
-    found, waiting = [], [_parser().parse(program.encode("utf-8", "replace")).root_node]
+    """The S-expressions of the root and of all nodes that have children; none of a program that is too deep."""
+    root = _parser().parse(program.encode("utf-8", "replace")).root_node
+    if _is_too_deep(root):
+        return []
+    found, waiting = [], [root]
     while waiting:
         node = waiting.pop()
         found.append(str(node))
@@ -170,7 +190,7 @@ def _subtrees(program: str) -> list[str]:
 
 
 def _edges(program: str) -> list[tuple[str, str, tuple[str, ...]]]:
-    """The edges of a program's data flow, variables named in the order in which they occur.
+    """The edges of a program's data flow, variables named in the order in which they occur; none of one too deep.
 
     Where paths of a program join, the package orders source variables by Python's hash of strings, which is another
     in every process; here they have the order of the program.
@@ -179,9 +199,12 @@ def _edges(program: str) -> list[tuple[str, str, tuple[str, ...]]]:
     from codebleu.parser import DFG_python, index_to_code_token, tree_to_token_index
 
     text = program.encode("utf-8", "replace")
+    root = _parser().parse(text).root_node
+    if _is_too_deep(root):
+        return []
     flow: Flow = get_data_flow(text.decode(), [_parser(), DFG_python])
     lines = text.decode().split("\n")
-    tokens = [index_to_code_token(place, lines) for place in tree_to_token_index(_parser().parse(text).root_node)]
+    tokens = [index_to_code_token(place, lines) for place in tree_to_token_index(root)]
     edges = normalize_dataflow([_in_order(edge, tokens) for edge in flow])
     return [(name, relation, tuple(sources)) for name, relation, sources in edges]
 
