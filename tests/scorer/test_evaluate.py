@@ -184,3 +184,28 @@ def test_the_report_sees_the_first_samples_with_their_own_score(suite: FolderSui
     outcomes = [said("even", 0, "odd"), *perfect()[1:]]
     viewed = result(suite, *outcomes).tasks[0].viewed
     assert [(sample.id, sample.score) for sample in viewed] == [("000", 0.0), ("001", 1.0), ("002", 1.0)]
+
+
+RANKED = """
+name: ranked
+version: "1"
+tasks:
+  - {id: found, title: Found, modality: image, paradigm: comprehension, skill: anomalies, instruction: "How sure? {n}",
+     output: number, extractor: number, metric: auc, chance: 0.5, samples: found.jsonl}
+"""
+
+
+@pytest.mark.parametrize("truth", [0, 1])
+def test_a_metric_that_is_not_defined_over_the_samples_leaves_its_task_not_computed(truth: int, tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(RANKED)
+    reference = {"kind": "number", "value": truth}
+    lines = [{"id": f"{n:03}", "fields": {"n": str(n)}, "parts": [], "reference": reference} for n in range(COUNT)]
+    (tmp_path / "found.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    suite = FolderSuite(tmp_path)
+    found = evaluate(
+        evaluation(suite), Kept(*(said("found", n, str(n)) for n in range(COUNT))), {"found": Sota(0.9, "a paper")}
+    )
+    (task,) = found.tasks
+    assert task.not_computed == "auc is not defined over these samples: its value is nan"
+    assert (task.score, task.won, task.counts) == (None, False, {State.ANSWERED: COUNT})
+    assert all(level.level == 0 for level in found.levels)

@@ -352,3 +352,8 @@ def test_an_error_is_never_above_the_declared_worst() -> None:
     assert score(metric("mae", worst=180), [Number(1e300)], [[Number(0)]]) == 180
     rmse = metric("rmse", worst=4)
     assert rmse.finish([rmse.worst([Number(0)]), rmse.sample(Number(0), [Number(0)])]) == sqrt(8)
+
+
+def test_errors_beyond_any_float_add_up_to_infinity() -> None:
+    of = metric("mae_official", worst=5.0)
+    assert of.finish([of.sample(Text("1e308"), [Text("1")])] * 2) == float("inf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from echelon.adapters import Card
 from echelon.adapters.errors import ConfigurationError, MissingExtraError
@@ -119,6 +120,9 @@ def _task_result(evaluation: Evaluation, journal: Journal, task: Task, sota: Tas
         return _Found(_not_computed(evaluation, journal, task, sota, str(error)))
     # Only a whole sample set has a score; a missing sample is not a wrong one.
     score = measure.finish(tally.rows) if tally.rows and len(tally.rows) == tally.samples else None
+    if score is not None and not isfinite(score):
+        reason = f"{measure.name} is not defined over these samples: its value is {score}"
+        return _Found(_not_computed(evaluation, journal, task, sota, reason))
     opponent = _measured_sota(task, measure, metric_id, tally, sota)
     up, answered = measure.higher_is_better, bool(tally.counts[State.ANSWERED])
     chance = _chance(evaluation, task, measure) if score is not None else Chance.unknown("the task has no score")

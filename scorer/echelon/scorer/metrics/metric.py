@@ -149,8 +149,12 @@ def declared(name: str, worst: float | None) -> float:
 
 
 def column(rows: Iterable[Stats], index: int) -> float:
-    """The sum of one column, rounded once, so that order does not matter."""
-    return fsum(row[index] for row in rows)
+    """The sum of one column, rounded once, so that order does not matter; infinite where it is beyond any float."""
+    values = [row[index] for row in rows]
+    try:
+        return fsum(values)
+    except OverflowError:
+        return sum(values)
 
 
 def ratio(numerator: float, denominator: float, *, empty: float = 0.0) -> float:
