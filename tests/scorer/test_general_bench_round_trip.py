@@ -440,3 +440,44 @@ def test_a_state_that_no_failed_sample_has_is_told(
     told = [each["message"] for each in json.loads(ended.out)["findings"] if each["sample"] == "1"]
     assert told[0] == f"has the state {state!r}, a failed sample's is one of refused, invalid, crashed"
     assert ended.tasks[task_id(bench.entry)]["counts"] == {"answered": 3, "invalid": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[oops", '["\\ud800"]', "[1e999]", "[NaN]", f"[{'1' * 5000}]", "[" * 3000 + "]" * 3000, "[" * 950 + "]" * 950],
+    ids=["broken", "surrogate", "infinite", "nan", "long", "deep", "nearly too deep"],
+)
+@pytest.mark.parametrize("part", [Json, Text])
+def test_json_that_no_file_holds_goes_out_and_comes_in(
+    part: type[Json] | type[Text], value: str, bench_of: Callable[[str], Bench], tmp_path: Path
+) -> None:
+    bench = bench_of("json span_f1")
+    right = Json(json.dumps([{"type": "person", "text": "Ann 1"}]))
+    task = task_id(bench.entry)
+    outcomes = tuple(
+        SampleOutcome(task, str(n), State.ANSWERED, (part(value) if n == 0 else right,)) for n in range(COUNT)
+    )
+    with stored(bench, outcomes, tmp_path) as (ran, store):
+        for form in PredictionForm:
+            assert exported(bench, store, tmp_path / form, form).problem == ""
+    again = scored(bench, tmp_path / "echelon")
+    assert (repr(again.score), again.counts) == (repr(ran.score), ran.counts)
+    for form in (PredictionForm.DOCUMENTED, PredictionForm.LIST):
+        assert sum(scored(bench, tmp_path / form).counts.values()) == COUNT
+
+
+@pytest.mark.parametrize(
+    ("name", "prediction"),
+    [("number mae", "1" + "0" * 400), ("boxes m_viou", f"[[1{'0' * 400}, 1, 2, 2]]")],
+)
+def test_a_whole_number_beyond_any_float_costs_its_sample_alone(
+    name: str, prediction: str, bench_of: Callable[[str], Bench], tmp_path: Path
+) -> None:
+    bench = bench_of(name)
+    folder = tmp_path.joinpath(*task_id(bench.entry).split("-")[:2], bench.entry.task)
+    folder.mkdir(parents=True)
+    others = ", ".join(
+        json.dumps({"id": n, "prediction": 1 if "number" in name else [[1, 1, 4, 4]]}) for n in range(1, COUNT)
+    )
+    (folder / "prediction.json").write_text(f'[{{"id": 0, "prediction": {prediction}}}, {others}]')
+    assert scored(bench, tmp_path).counts == {State.INVALID: 1, State.ANSWERED: COUNT - 1}

@@ -98,5 +98,8 @@ def answer(value: Any, task: Task, media: TaskMedia) -> Part:
     if kind in (Kind.CHOICE, Kind.TEXT, Kind.NUMBER):
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise InvalidSuiteError(f"{value!r} is no answer of kind {kind}")
-        return Number(float(value)) if kind is Kind.NUMBER and not isinstance(value, str) else Text(str(value))
+        try:
+            return Number(float(value)) if kind is Kind.NUMBER and not isinstance(value, str) else Text(str(value))
+        except OverflowError:
+            raise InvalidSuiteError(f"{value!r} is beyond any float") from None
     return line_of(value, kind, media).read(media)

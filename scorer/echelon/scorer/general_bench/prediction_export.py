@@ -241,16 +241,26 @@ def _comparable(part: Part) -> Any:
             frames = [(frame.time_us, _comparable(frame.image)) for frame in part.frames]
             return part.kind, part.media_type, part.data, frames
         case Json():
-            return part.kind, json.dumps(json.loads(part.value))
+            return part.kind, _dumped(part.value)
     return replace(part, name="", role=Role.INPUT)
 
 
-def _json(part: Json) -> Any:
-    value = json.loads(part.value)
+def _dumped(text: str) -> str:
+    """JSON in one spelling; what is no JSON, or too deep, as it is."""
     try:
-        json.dumps(value, allow_nan=False)
-    except ValueError as error:
-        raise InvalidSuiteError(f"the answer is JSON with a number that JSON does not have: {error}") from error
+        return json.dumps(json.loads(text))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _json(part: Json) -> Any:
+    """The value; its text where that is no JSON, or has infinities, lone surrogates or too many levels for a file."""
+    try:
+        value = json.loads(part.value)
+        # In the file it stands three levels down.
+        json.dumps([[[value]]], indent=1, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return part.value
     return value
 
 

@@ -231,7 +231,7 @@ def _choice(value: Any, finder: Finder) -> Line:
 def _number(value: Any, finder: Finder) -> Line:
     try:
         return NumberLine(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidSuiteError(f"{value!r} is no number") from None
 
 
@@ -288,7 +288,10 @@ def _boxes(value: Any, finder: Finder) -> Line:
 def _box(frame: int, box: Any) -> BoxLine:
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         raise InvalidSuiteError(f"{box!r} is no box [x, y, width, height]")
-    x, y, width, height = map(float, box)
+    try:
+        x, y, width, height = map(float, box)
+    except OverflowError:
+        raise InvalidSuiteError(f"{box!r} is a box beyond any float") from None
     if min(width, height) < 0:
         raise InvalidSuiteError(f"{box!r} is a box that ends before it begins")
     return BoxLine(x, y, x + width, y + height, frame_index=frame)
