@@ -539,3 +539,14 @@ def test_a_suite_can_be_shown_and_checked(bench: Path, echelon: Echelon) -> None
     broken = echelon("suites", "validate", bench)
     assert broken.code == 1
     assert "item 3: audios/3.wav is not audio/wav, as its name says" in broken.out
+
+
+@pytest.mark.parametrize("content", [b"", "[]".encode("utf-16"), b'[{"id": 0, "prediction": "\xe9"}]', b"{}"])
+def test_where_no_file_predicts_anything_nothing_is_scored(content: bytes, bench: Path, echelon: Echelon) -> None:
+    predict(bench, "nlp/Commonsense-Reasoning", answers(*RIGHT))
+    assert echelon("score", bench).code == 0
+    (file,) = bench.rglob("prediction.json")
+    file.write_bytes(content)
+    ended = echelon("score", bench)
+    assert ended.code == 1
+    assert str(file) in ended.out

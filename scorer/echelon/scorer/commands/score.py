@@ -15,6 +15,7 @@ from echelon.scorer.printing import printable
 if TYPE_CHECKING:
     from echelon.scorer.general_bench.predictions import Finding
 
+_NOTHING_SCORED = 1
 _TOLD = 20
 """Findings that are printed as text; JSON has them all."""
 
@@ -56,7 +57,7 @@ def score(
     """Score prediction.json files against General-Bench's open set in FOLDER, without any model.
 
     A sample without a prediction counts as wholly wrong. Exit code 0: all is predicted; 3: some predictions are missing
-    or cannot be read.
+    or cannot be read; 1: nothing could be scored.
     """
     from echelon.scorer.general_bench.export import write_workbook
     from echelon.scorer.general_bench.loader import GeneralBench
@@ -84,7 +85,8 @@ def score(
             click.echo(printable(line))
         if len(scored.findings) > _TOLD:
             click.echo(f"and {len(scored.findings) - _TOLD} more findings; --json has them all")
-    sys.exit(exit_code(scored.result))
+    predicted = any(task.supported and task.sample_count for task in scored.result.tasks)
+    sys.exit(exit_code(scored.result) if predicted else _NOTHING_SCORED)
 
 
 def _plain(finding: Finding) -> dict[str, str]:
