@@ -53,11 +53,24 @@ def docvqa(said: str, references: Sequence[str]) -> float:
         return row[-1]
 
     plain = [" ".join(text.strip().lower().split()) for text in (said, *references)]
-    errors = [distance(plain[0], wanted) / max(len(plain[0]), len(wanted), 1) for wanted in plain[1:]]
+    length = len(said.upper())
+    errors = [
+        distance(plain[0], wanted) / max(length, len(text.upper()), 1)
+        for wanted, text in zip(plain[1:], references, strict=True)
+    ]
     return 0.0 if 1 - min(errors) < 0.5 else 1 - min(errors)
 
 
-@given(SENTENCE, st.lists(SENTENCE, min_size=1, max_size=3))
+# Of one length in both cases, between single spaces.
+PLAIN = st.lists(st.text("ẞsSiIıΣσςféＡａA1１ǅが가", min_size=1, max_size=5), min_size=1, max_size=6).map(" ".join)
+
+
+def test_padding_an_answer_makes_it_similar_to_the_script_alone() -> None:
+    assert docvqa("cat" + " " * 27, ["dog"]) == 0.9
+    assert score("anls", ["cat" + " " * 27], [["dog"]]) == 0
+
+
+@given(PLAIN, st.lists(PLAIN, min_size=1, max_size=3))
 def test_anls_is_that_of_the_script(said: str, references: list[str]) -> None:
     assert score("anls", [said], [references]) == pytest.approx(docvqa(said, references), abs=1e-9)
 
@@ -74,6 +87,15 @@ def test_anls_is_that_of_the_script(said: str, references: list[str]) -> None:
         ("token_f1", "die Strasse", "die Straße", 1 / 2),
         ("exact_match", "Strasse", "Straße", 0),
         ("rouge1_plain", "die Strasse", "die Straße", 1 / 2),
+        ("rouge1_plain", "\u0915\u093f\u0924\u093e\u092c", "\u0915\u0941\u0924\u0941\u092c", 0),
+        ("rouge1_plain", "\u0e14\u0e35", "\u0e14\u0e39", 0),
+        ("rouge1_plain", "cafe\u0301s", "cafe s", 0),
+        (
+            "rouge_l_plain",
+            "\u0939\u093f\u0928\u094d\u0926\u0940 \u092d\u093e\u0937\u093e",
+            "\u0939\u093f\u0928\u094d\u0926\u0940",
+            2 / 3,
+        ),
         ("cer", "今天天气很差", "今天天气很好", 1 / 6),
         ("wer_characters", "今天天气很差", "今天天气很好", 1 / 6),
         ("wer_characters", "我用 GPT4 模型", "我用GPT4模型", 0),

@@ -66,7 +66,9 @@ class MeanWordErrorRate(WordErrorRate):
 class Anls(MeanMetric):
     """The mean similarity by edits of characters, which is 0 where it is below a half: Biten et al. 2019.
 
-    A half counts as a half, as in the evaluation scripts of DocVQA; the paper's formula has 0 there.
+    A half counts as a half, as in the evaluation script of DocVQA; the paper's formula has 0 there. The script divides
+    by the lengths in upper case before spaces are collapsed, so that padding an answer with spaces makes it similar.
+    Here lengths are those of the compared texts.
     """
 
     name = "anls"
@@ -166,7 +168,7 @@ class PlainRouge1(Rouge):
     """ROUGE of single words of any script; a character is a word where a script has no spaces."""
 
     name = "rouge1_plain"
-    variant = "@2;package=rouge-score;beta=1;tokens=unicode;cjk=characters;case=lower"
+    variant = "@3;package=rouge-score;beta=1;tokens=unicode;marks=kept;cjk=characters;case=lower"
     measure = "rouge1"
 
     @cached_property

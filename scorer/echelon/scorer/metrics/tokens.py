@@ -29,7 +29,7 @@ _EAST_ASIAN = (
 )
 _ALONE = re.compile(f"([{_EAST_ASIAN}\u2010-\u2027\u2030-\u205e])")
 """Characters that are tokens by themselves: those of Chinese, Japanese and Korean, and typographic punctuation."""
-_PLAIN_TOKEN = re.compile(f"[{_EAST_ASIAN}]|[^\\W_{_EAST_ASIAN}]+")
+_EACH = re.compile(f"([{_EAST_ASIAN}])")
 
 
 def words(part: Part) -> list[str]:
@@ -62,16 +62,25 @@ def squad_characters(part: Part) -> list[str]:
 
 
 class PlainTokens:
-    """A tokenizer for rouge-score: runs of letters and digits of any script, East Asian characters by themselves."""
+    """A tokenizer for rouge-score: words of any script, East Asian characters by themselves.
+
+    A word is a run of letters, digits and the marks that belong to them, such as the vowels of Hindi and Thai.
+    """
 
     def tokenize(self, text: str) -> list[str]:
         """Return the tokens of a text."""
-        tokens = _PLAIN_TOKEN.findall(text.lower())
-        return [token for token in tokens if not (token.isspace() or _is_punctuation(token[0]))]
+        return _EACH.sub(r" \1 ", "".join(each if _is_in_a_word(each) else " " for each in text.lower())).split()
 
 
 def _lower(part: Part) -> str:
     return expect(part, Text).value.lower()
+
+
+@lru_cache(maxsize=4096)
+def _is_in_a_word(character: str) -> bool:
+    if _EACH.match(character):
+        return not _is_punctuation(character)
+    return unicodedata.category(character)[0] in "LMN"
 
 
 @lru_cache(maxsize=4096)
