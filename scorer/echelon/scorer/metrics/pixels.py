@@ -127,7 +127,10 @@ class ImageRmse(ErrorMetric):
 
 
 class _Matte(ErrorMetric):
-    """A metric of alpha mattes, where 1 is opaque: grey images of 8 or 16 bits, or tensors of numbers from 0 to 1."""
+    """A metric of alpha mattes, where 1 is opaque: grey images of 8 or 16 bits, or tensors of numbers from 0 to 1.
+
+    Unsigned integers are fractions of their highest value, in tensors too.
+    """
 
     kind = Kind.IMAGE
 
