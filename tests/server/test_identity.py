@@ -44,11 +44,16 @@ class FlakeSettings:
     log: Path | None = field(default=None, metadata=NO_IDENTITY)
     engine: str = "flake 1"
     precision: str = "float32"
+    image_token: str = "<image>"
+    extra: dict[str, str] = field(default_factory=dict)
+    edited: Path | None = field(default=None, metadata=NO_IDENTITY)
 
 class Flake(BatchAdapter[FlakeSettings]):
     def open(self, settings):
         self.settings = settings
         self.weights = settings.weights.read_text() if settings.weights else ""
+        if settings.edited:
+            settings.edited.write_text(settings.edited.read_text() + "# edited\\n")
 
     def card(self):
         language = CallSupport(Call.LANGUAGE, (Kind.TEXT,), (Kind.TEXT,))
@@ -175,6 +180,33 @@ async def test_secrets_places_and_what_changes_no_answer_are_left_out(site: Site
     assert first == second
 
 
+async def test_a_name_is_secret_in_any_spelling_and_a_token_of_a_vocabulary_is_none(site: Site) -> None:
+    names = ("Authorization", "Cookie", "x-api-key", "hf_token", "aws_secret_access_key")
+    before = await identity({"extra": dict.fromkeys(names, "one")})
+    assert before == await identity({"extra": dict.fromkeys(names, "two")})
+    variables = ("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN")
+    one, two = [
+        await identity(trust=False, process={"environment": dict.fromkeys(variables, value)}) for value in ("1", "2")
+    ]
+    assert one == two
+    assert differences(await identity(), await identity({"image_token": "<img>"})) == ["settings"]
+
+
+@pytest.mark.parametrize("edited", ["files", "code"])
+async def test_what_changes_while_the_model_is_opened_makes_it_neither_the_old_nor_the_new_one(
+    site: Site, tmp_path: Path, edited: str
+) -> None:
+    weights = tmp_path / "weights.bin"
+    weights.write_text("first")
+    file = weights if edited == "files" else site.folder / "flake" / "model.py"
+    old = await identity({"weights": str(weights)})
+    torn = await identity({"weights": str(weights), "edited": str(file)})
+    new = await identity({"weights": str(weights)})
+    assert [differences(each, torn) for each in (old, new)] == [[edited], [edited]]
+    assert any("changed while the model was opened" in each for each in torn.unverified)
+    assert new.unverified == old.unverified == ()
+
+
 async def test_what_no_digest_covers_is_named(site: Site, tmp_path: Path) -> None:
     assert (await identity({"engine": ""})).unverified == (
         "weights: no setting names a file, and the card has no weights_digest",
@@ -283,6 +315,34 @@ async def test_a_process_that_starts_again_with_other_files_is_another_model(
         # The same id from the same peer: what the other model answered is not replayed.
         fresh = await client.ask("flake", replace(asked, expected_identity=""))
         assert fresh.parts == (Text("otherone"),)  # type: ignore[union-attr]  # it answers
+
+
+async def test_what_another_model_answered_is_not_kept_for_the_one_that_comes_back(
+    site: Site, tmp_path: Path, until: Callable[..., Any]
+) -> None:
+    weights = tmp_path / "weights.bin"
+    weights.write_text("first")
+
+    async def text(request: Request) -> str:
+        pieces = [piece async for piece in client.stream_language("flake", request, timeout_s=30)]
+        return "".join(piece for piece in pieces if isinstance(piece, str))
+
+    async with (
+        flake({"weights": str(weights)}, trust=False) as server,
+        AsyncClient(server.listener.address, ONCE) as client,
+    ):
+        model = server.models.get("flake")
+        first = model.identity.current.digest
+        asked = [Request(Call.LANGUAGE, "say", id=f"{n}", expected_identity=first) for n in range(20)]
+        for content in ("other", "first"):
+            weights.write_text(content)
+            dying = asyncio.create_task(client.ask("flake", Request(Call.LANGUAGE, "die"), timeout_s=30))
+            waiting = [asyncio.create_task(text(request)) for request in asked] if content == "other" else []
+            ended = await asyncio.gather(dying, *waiting, return_exceptions=True)
+            assert any(isinstance(each, IdentityChangedError) for each in ended[1:]) == bool(waiting)
+            await until(lambda: model.state == "ready")
+        await until(lambda: model.identity.current.digest == first)
+        assert {await text(request) for request in asked} == {"firstone"}
 
 
 async def test_an_identity_passes_through_a_server_between(site: Site, tmp_path: Path) -> None:

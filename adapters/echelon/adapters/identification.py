@@ -25,11 +25,13 @@ MOST_FILES = 10_000
 _PASSED_OVER = frozenset(("__pycache__", ".git", ".cache", ".DS_Store"))
 """Folders and files that appear by themselves and change no answer."""
 _SECRET = re.compile(
-    r"(?:^|_)(?:token|(?:access|auth|bearer|hf|refresh|session)_token|api_?key|private_?key|secret(?:_key)?|"
-    r"pass(?:word|phrase|wd)|credentials?)$",
-    re.IGNORECASE,
+    r"(?i:(?:^|[_-])(?:(?:access|api|auth|bearer|hf|refresh|session)[_-]?token|(?:access|api|private)[_-]?key|"
+    r"secret(?:[_-]?key)?|pass(?:word|phrase|wd)|credentials?|authorization|cookie)$|^token$)|_TOKEN$"
 )
-"""Names of settings that are secret although nobody marked them."""
+"""Names of settings, headers and variables that are secret although nobody marked them.
+
+Of names that end in "token" only some: `image_token` and `pad_token` change answers. In a variable it is a secret.
+"""
 _DEVICE_NUMBER = re.compile(r":\d+$")
 
 
@@ -52,8 +54,14 @@ class Identification:
     def identity(self, card: Card, unverified: tuple[str, ...]) -> Identity:
         """The identity, sealed; `unverified` is what the adapter itself says that nothing covers."""
         survey, entry = self._survey(), self._entry
-        if survey.files != self._before.files:
+        code_digest, files_digest = survey.code_digest, survey.files_digest
+        # The model may have opened what was there before, after, or some of each: it is neither of the two.
+        if files_digest != self._before.files_digest:
+            files_digest = digest_of([self._before.files_digest, files_digest])
             survey.unverified.append("files that the settings name changed while the model was opened")
+        if code_digest != self._before.code_digest:
+            code_digest = digest_of([self._before.code_digest, code_digest])
+            survey.unverified.append("code: it changed while the model was opened")
         if not (survey.names_files or card.weights_digest or unverified or (entry is not None and entry.own)):
             survey.unverified.append("weights: no setting names a file, and the card has no weights_digest")
         if not card.engine:
@@ -62,9 +70,9 @@ class Identification:
             distribution=entry.distribution if entry is not None else "",
             distribution_version=entry.version if entry is not None else "",
             adapter=entry.name if entry is not None else self._class.__name__,
-            code_digest=survey.code_digest,
+            code_digest=code_digest,
             settings_digest=digest_of(survey.settings),
-            files_digest=survey.files_digest,
+            files_digest=files_digest,
             unverified=(*unverified, *dict.fromkeys(survey.unverified)),
         )
         return with_card(known, card)

@@ -28,7 +28,7 @@ from echelon.server.deadlines import Deadlines
 from echelon.server.model import ServedModel
 from echelon.server.models import Models
 from echelon.server.output import check_outcome
-from echelon.server.remembered import Answered, Remembered, Turn, digest_of
+from echelon.server.remembered import Answered, Key, Remembered, Turn, digest_of
 from echelon.server.stream import EVENTS
 from echelon.server.threads import in_thread
 from echelon.v1 import content_pb2
@@ -94,12 +94,12 @@ class Calls:
         with self._admission.place(_size(message)):
             check(message)
             request = self._request(call, message, peer, remaining_s)
-            sent = 0
+            model, sent = self._models.get(message.model), 0
             try:
                 async with (
                     asyncio.timeout(request.remaining_s()),
                     self._turn(request, message, peer) as turn,
-                    aclosing(self._events(turn, request, self._models.get(message.model))) as events,
+                    aclosing(self._events(turn, request, model)) as events,
                 ):
                     async for event in events:
                         sent = self._check_size(sent + event.ByteSize())
@@ -113,19 +113,20 @@ class Calls:
         def checked(returned: Any) -> pb.Outcome:
             return self._to_message(Done(returned, 0, 0), request, model.card)
 
-        events = EVENTS[request.call]()
-        if turn.answered is None:
+        events, answered = EVENTS[request.call](), turn.answered
+        if answered is None:
             async with aclosing(model.stream(request)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Done):
-                        turn.answered = Answered(self._to_message(piece, request, model.card))
+                        answered = Answered(self._to_message(piece, request, model.card))
                     else:
                         for event in events.piece(piece, checked):
                             yield event
             model.identity.expect(request.expected_identity)
-        assert turn.answered is not None
+        assert answered is not None
+        turn.keep(answered, model.identity.current.digest)
         try:
-            for event in events.end(turn.answered.whole()):
+            for event in events.end(answered.whole()):
                 yield event
         except OutputInvalidError as error:
             turn.answered = None
@@ -146,20 +147,16 @@ class Calls:
         # A retry has less time left, and is the same request all the same; which model it expects has been seen to.
         message.ClearField("budget")
         message.ClearField("expected_identity")
-        key = (peer(), request.id, model.identity.current.digest)
+        key = Key(peer(), request.id, model.identity.current.digest)
         return self._remembered.turn(key, digest_of(request.call, message)) if request.id else Turn()
 
     async def _ask_once(self, request: Request, message: pb.Call, peer: Callable[[], str]) -> Answered:
         async with self._turn(request, message, peer) as turn:
-            if turn.answered is None:
-                model = self._models.get(message.model)
-                before = model.identity.current.digest
-                answered = await self._ask(request, message)
-                # What another model answered is not kept under the key of this one.
-                if model.identity.current.digest != before:
-                    return answered
-                turn.answered = answered
-            return turn.answered
+            if turn.answered is not None:
+                return turn.answered
+            answered = await self._ask(request, message)
+            turn.keep(answered, self._models.get(message.model).identity.current.digest)
+            return answered
 
     async def _ask(self, request: Request, message: pb.Call) -> Answered:
         model = self._models.get(message.model)

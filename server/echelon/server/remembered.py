@@ -17,8 +17,14 @@ from echelon.wire.parts import NO_CONTENTS
 from echelon.wire.slices import put_payload
 
 REMEMBER_S = 600.0
-Key = tuple[str, str, str]
-"""Who asks, under which request id, and the digest of the model's identity: another model's answer is no replay."""
+
+
+class Key(NamedTuple):
+    """Who asks, under which request id, and the digest of the model's identity: another model's answer is no replay."""
+
+    peer: str
+    request_id: str
+    identity: str
 
 
 def digest_of(call: Call, message: pb.Call) -> bytes:
@@ -58,6 +64,9 @@ class Turn:
     async def __aenter__(self) -> Self:
         return self
 
+    def keep(self, answered: Answered, identity: str) -> None:
+        """End the turn with what the model of that identity answered; another model's answer is not kept."""
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -77,12 +86,16 @@ class _KeptTurn(Turn):
         # Copies of one request at the same time share one answer; where the first gets none, the next one asks.
         while self.answered is None and (other := pending.get(self._key)) is not None:
             if other[0] != self._digest:
-                raise _other_body(self._key[1])
+                raise _other_body(self._key.request_id)
             self.answered = await asyncio.shield(other[1])
         if self.answered is None:
             self._done = asyncio.get_running_loop().create_future()
             pending[self._key] = (self._digest, self._done)
         return self
+
+    def keep(self, answered: Answered, identity: str) -> None:
+        if identity == self._key.identity:
+            self.answered = answered
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -126,7 +139,7 @@ class Remembered:
         if kept is None:
             return None
         if kept[0] != digest:
-            raise _other_body(key[1])
+            raise _other_body(key.request_id)
         return kept[1]
 
     def put(self, key: Key, digest: bytes, answered: Answered) -> None:
