@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -406,6 +407,71 @@ def test_the_identity_of_a_server_that_asserts_none_is_its_card_and_unverified()
     assert shown["identity"].endswith(", of the card alone, unverified")
     assert shown["unverified"] == "everything: the server asserts no identity"
     assert identity_of(replace(info, card=replace(info.card, engine="engine 2"))).digest != identity.digest
+
+
+def test_a_run_that_new_began_is_resumed_without_it(world: World, echelon: Run, suite: Path) -> None:
+    command = ("run", suite, "--model", f"{world.address}/changeling", "--json", "--patience", 0.5)
+    with world.serving():
+        first = json.loads(echelon(*command, "--probes", 0).stdout)["run"]
+        world.settings["delay_ms"] = 5
+    with world.serving():
+        asked = world.asked()
+        run = world.begin(*command, "--new", "--max-calls", 8)
+        world.wait_until_asked(asked + 70)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 4, errors
+    assert "; the same command without --new resumes it" in errors
+    known, second = world.runs()
+    assert known == first
+    world.settings["delay_ms"] = 0
+    with world.serving():
+        assert json.loads(echelon(*command).stdout)["run"] == second
+    assert world.runs() == [first, second]
+    assert len(world.answers(second)) == SAMPLES
+
+
+def test_no_probe_is_asked_where_none_is_wanted_though_the_run_began_with_some(
+    world: World, echelon: Run, suite: Path
+) -> None:
+    command = ("run", suite, "--model", f"{world.address}/changeling", "--max-calls", 8, "--json")
+    world.settings["delay_ms"] = 5
+    with world.serving():
+        run = world.begin(*command)
+        world.wait_until_asked(70)
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+        stability = json.loads(echelon(*command, "--probes", 0).stdout)["stability"]
+        assert (stability["started"], stability["compared"]) == (3, 0)
+        # And they are asked as soon as they are wanted again.
+        assert json.loads(echelon(*command).stdout)["stability"]["compared"] == 3
+
+
+def test_a_damaged_run_of_another_model_keeps_no_run_from_beginning(world: World, echelon: Run, suite: Path) -> None:
+    command = ("run", suite, "--model", f"{world.address}/changeling", "--json")
+    with world.serving():
+        echelon(*command)
+    with sqlite3.connect(world.folder / "echelon-runs" / "journal.sqlite") as database:
+        database.execute("UPDATE outcomes SET detail = 'edited' WHERE sample = '007'")
+    database.close()
+    world.settings["bias"] = "biased"
+    with world.serving():
+        ended = echelon(*command)
+    assert ended.returncode == 0, ended.stderr
+    assert "keeps its outcomes, of which some are damaged (`echelon runs verify` names them): its model" in ended.stderr
+
+
+def test_a_damaged_row_of_a_run_names_what_helps(world: World, echelon: Run, suite: Path) -> None:
+    command = ("run", suite, "--model", f"{world.address}/changeling", "--json")
+    with world.serving():
+        echelon(*command)
+        with sqlite3.connect(world.folder / "echelon-runs" / "journal.sqlite") as database:
+            database.execute("UPDATE runs SET seed = 5")
+        database.close()
+        for options in ((), ("--new",)):
+            ended = echelon(*command, *options)
+            assert ended.returncode == 1
+            assert ended.stderr.endswith("put a copy back, or name another --store\n")
+        assert echelon(*command, "--store", "another").returncode == 0
 
 
 def test_a_probe_is_a_small_part_of_a_run_and_can_be_left_out(world: World, echelon: Run, suite: Path) -> None:

@@ -199,6 +199,16 @@ def test_a_large_answer_that_was_tampered_with_is_found_by_the_check_of_the_stor
     assert not verify(store.folder).intact
 
 
+@pytest.mark.parametrize("value", [b"\xff", "\0", "../../etc/passwd", 7])
+def test_a_name_of_a_large_answer_that_is_none_is_found_by_the_check_of_the_store(store: Store, value: object) -> None:
+    commit(store, answer("a"))
+    store.close()
+    edit(store, "UPDATE outcomes SET blob = ?", value)
+    (found,) = verify(store.folder).runs
+    assert any("sample a, in run" in problem and "is damaged" in problem for problem in found.problems)
+    assert any("is no digest of a file in" in problem for problem in found.problems)
+
+
 def test_a_run_is_found_by_the_beginning_of_its_id_and_by_last(store: Store) -> None:
     other = replace(RECORD, run="abcd" * 16, created="2026-01-02T00:00:00")
     store.create(other)
@@ -312,6 +322,25 @@ def test_a_second_writer_is_refused_and_readers_are_not(store: Store) -> None:
         assert list(reader.outcomes(RUN, "t", ["a", "b"])) == [answer("a"), answer("b")]
         with pytest.raises(StoreError, match="readonly"):
             reader.create(RECORD)
+
+
+def test_a_store_that_cannot_be_written_to_can_be_read(store: Store) -> None:
+    commit(store, answer("a"))
+    store.close()
+    script = "import sys; from echelon.scorer.verification import verify; from pathlib import Path\n"
+    script += "print(verify(Path(sys.argv[1])).runs[0].outcomes)"
+    command = [sys.executable, "-c", script, str(store.folder)]
+    # Root may write anywhere, unless it gives that up.
+    command = ["setpriv", "--bounding-set=-dac_override", *command] if os.geteuid() == 0 else command
+    (store.folder / "lock").unlink()
+    store.folder.chmod(0o555)
+    (store.folder / "journal.sqlite").chmod(0o444)
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        store.folder.chmod(0o755)
+    assert (ended.returncode, ended.stdout) == (0, "1\n"), ended.stderr
+    assert not list(store.folder.glob("journal.sqlite-*"))
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:

@@ -110,6 +110,30 @@ def test_an_older_store_is_migrated_when_it_is_written_to(folder: Path, version:
         assert store.usage(RUN)["t"].calls == calls
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_a_wrong_version_is_named_and_nothing_is_migrated(folder: Path, version: int, write: bool) -> None:
+    file = folder / "journal.sqlite"
+    for wrong in {0, 2, 3} - {version}:
+        with sqlite3.connect(file) as database:
+            database.execute(f"PRAGMA user_version = {wrong}")
+        database.close()
+        before = tables(file)
+        with pytest.raises(StoreError, match=rf"its tables are not those of its version, {wrong}; put a copy back"):
+            Store(folder, write=write)
+        assert tables(file) == before
+
+
+def test_another_programs_tables_get_none_of_ours_beside_them(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    with sqlite3.connect(file) as database:
+        database.execute("CREATE TABLE runs (distance REAL)")
+    database.close()
+    before = tables(file)
+    with pytest.raises(StoreError, match="belongs to another program"):
+        Store(tmp_path, write=True)
+    assert tables(file) == before
+
+
 def test_a_migration_that_fails_leaves_the_older_store_as_it_was(folder: Path) -> None:
     file = folder / "journal.sqlite"
     with sqlite3.connect(file) as database:

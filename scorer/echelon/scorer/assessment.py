@@ -14,7 +14,7 @@ from echelon.adapters.errors import ModelNotReadyError
 from echelon.adapters.settings import nearest
 from echelon.clients import AsyncClient, ModelInfo, Options, Pipeline, Target
 from echelon.scorer.asking import Pace
-from echelon.scorer.errors import UnknownNameError
+from echelon.scorer.errors import StoreError, UnknownNameError
 from echelon.scorer.failures import rule
 from echelon.scorer.identity import (
     card_digest,
@@ -50,11 +50,16 @@ class Assignment:
     """Ids of tasks; none for all."""
     seed: int = 0
     new: bool = False
-    """Begin another run although one of this identity may exist."""
+    """Begin another run although one of this identity may exist; otherwise the latest is resumed."""
     sota: Mapping[str, TaskSota] | None = None
     pace: Pace = field(default_factory=Pace)
     probes: int = MOST
     """Samples that are asked again, at most, to see whether the model repeats itself."""
+
+    @property
+    def resuming(self) -> str:
+        """What resumes the run, in words."""
+        return "the same command without --new" if self.new else "the same command"
 
     def tasks(self) -> tuple[Task, ...]:
         """The chosen tasks, in the suite's order."""
@@ -80,7 +85,7 @@ async def carry_out(assignment: Assignment, store: Store, watcher: Watcher) -> t
         # With the nonce of its first creation.
         record = store.run(record.run)
         left = await _ask_missing(assignment, record, client, store, watcher, asserted=info.identity is not None)
-        return record, await _describe(left, record, client, assignment.target.model)
+        return record, await _describe(left, record, client, assignment)
 
 
 def _warn_of_another_model(record: RunRecord, store: Store, watcher: Watcher) -> None:
@@ -90,17 +95,24 @@ def _warn_of_another_model(record: RunRecord, store: Store, watcher: Watcher) ->
     if before is None or identity is None or any(each.run == record.run for each in known):
         return
     if difference := describe_change(before, identity):
-        outcomes = sum(sum(states.values()) for states in store.counts(before.run).values())
-        watcher.notice(f"another run begins, and run {before.run[:12]} keeps its {outcomes} outcomes: {difference}")
+        watcher.notice(f"another run begins, and run {before.run[:12]} keeps {_kept(before, store)}: {difference}")
 
 
-async def _describe(left: Left, record: RunRecord, client: AsyncClient, model: str) -> str:
+def _kept(run: RunRecord, store: Store) -> str:
+    try:
+        return f"its {sum(sum(states.values()) for states in store.counts(run.run).values())} outcomes"
+    except StoreError:
+        # Nothing in the run that begins depends on it.
+        return "its outcomes, of which some are damaged (`echelon runs verify` names them)"
+
+
+async def _describe(left: Left, record: RunRecord, client: AsyncClient, assignment: Assignment) -> str:
     if not left.reason:
         return ""
     if not left.is_other_model:
-        return f"the run is incomplete: {left.reason}; the same command resumes it"
+        return f"the run is incomplete: {left.reason}; {assignment.resuming} resumes it"
     try:
-        difference = describe_change(record, identity_of(await client.model(model)))
+        difference = describe_change(record, identity_of(await client.model(assignment.target.model)))
     except EchelonError:
         # The server has just refused under the old identity; its words say the rest.
         difference = ""
@@ -149,7 +161,7 @@ async def _ask_missing(
             if not any(done for _, _, done in sizes) and not store.probes(record.run):
                 await prober.ask(choose(suite, tasks, record.run, assignment.probes), (Phase.START,))
             left = await runner.run(tasks, lambda task: store.done(record.run, task.id))
-            if not left.reason:
+            if not left.reason and assignment.probes:
                 await prober.ask(*_unfinished_probes(store, record.run))
             return left
     finally:

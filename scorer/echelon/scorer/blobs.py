@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 from echelon.scorer.errors import StoreError
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Blobs:
@@ -33,6 +36,9 @@ class Blobs:
 
     def get(self, digest: str) -> bytes:
         """The data with this digest; StoreError where it is gone or has changed."""
+        # A damaged row may hold anything.
+        if not _DIGEST.fullmatch(str(digest)):
+            raise StoreError(f"{str(digest)[:80]!r} is no digest of a file in {self._folder}")
         path = self.path(digest)
         try:
             data = path.read_bytes()

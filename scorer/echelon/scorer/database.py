@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,9 +95,17 @@ def _take_lock(folder: Path) -> IO[str]:
     return lock
 
 
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
 def _engine(path: Path, write: bool) -> sql.Engine:
     # A second connection must never checkpoint: SQLite before 3.51.3 can lose pages when two do at once.
     location = f"{path.resolve().as_uri()}?mode={'rwc' if write else 'ro'}"
+    if not write and not os.access(path.parent, os.W_OK) and not _has_log(path):
+        # To read a file in WAL mode SQLite makes others beside it, unless it is told that nobody writes.
+        location += "&immutable=1"
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(location, uri=True, timeout=30, check_same_thread=False, isolation_level=None)

@@ -19,11 +19,16 @@ NOT_ASSERTED = "everything: the server asserts no identity"
 
 
 def run_id(values: Mapping[str, Any], known: Collection[str] = (), *, new: bool = False) -> str:
-    """Return the id of the run that `values` (plain) describe; with `new`, of the first such that is not `known`."""
-    for number in count():
-        found = _digest(_json({**values, "new": number} if number else values))
-        if not new or found not in known:
-            return found
+    """Return the id of the latest run that `values` (plain) describe and that is `known`.
+
+    With `new`, or where none is known, it is the id of the next one.
+    """
+    ids = (_digest(_json({**values, "new": number} if number else values)) for number in count())
+    latest = ""
+    for found in ids:
+        if found not in known:
+            return found if new or not latest else latest
+        latest = found
     raise AssertionError("count() does not end")
 
 

@@ -157,7 +157,11 @@ def prepare(connection: sql.Connection, where: str, *, write: bool) -> int:
             f"{where} has version {version} and this Echelon uses version {VERSION}; name another --store, "
             "or use the Echelon that wrote it"
         )
-    if (digests.name in sql.inspect(connection).get_table_names()) != (version == VERSION):
+    present = set(sql.inspect(connection).get_table_names())
+    if present and not (application or version):
+        raise StoreError(f"{where} belongs to another program; name another --store")
+    # The version is no part of any checksum, and a wrong one would leave tables unread or never migrate them.
+    if present.intersection(metadata.tables) != _table_names(version):
         raise StoreError(f"{where} is damaged: its tables are not those of its version, {version}; put a copy back")
     if version == VERSION or (version and not write):
         return version
@@ -169,6 +173,13 @@ def prepare(connection: sql.Connection, where: str, *, write: bool) -> int:
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
     return VERSION
+
+
+def _table_names(version: int) -> set[str]:
+    """Return the names of the tables in a file of `version`; 0 is that of an empty file."""
+    if not version:
+        return set()
+    return {str(table.name) for table in (runs, *task_tables(version), *(() if version in UNTIED else (digests,)))}
 
 
 def _migrate(connection: sql.Connection, version: int) -> None:

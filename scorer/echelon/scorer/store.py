@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -113,12 +113,16 @@ class Store:
         self._database.close()
 
     @contextmanager
-    def _reader(self) -> Iterator[CheckedReader]:
+    def _reader(self, report: Callable[[str], None] | None = None) -> Iterator[CheckedReader]:
         with self._database.transaction() as connection:
-            yield CheckedReader(connection, self._database.version, self._refuse)
+            yield CheckedReader(connection, self._database.version, report or self._refuse)
 
     def _refuse(self, problem: str) -> NoReturn:
         raise StoreError(f"{problem} in {self._database.file}; put a copy back, or run again with --new")
+
+    def _refuse_all(self, problem: str) -> NoReturn:
+        # Every run needs the list of runs.
+        raise StoreError(f"{problem} in {self._database.file}; put a copy back, or name another --store")
 
     def _run(self, reader: CheckedReader, run: str) -> Any:
         row = reader.run(run)
@@ -186,7 +190,7 @@ class Store:
 
     def run(self, prefix: str) -> RunRecord:
         """Return the one run whose id begins with `prefix`; "last" is the newest."""
-        with self._reader() as reader:
+        with self._reader(self._refuse_all) as reader:
             found = reader.runs("" if prefix == "last" else prefix)
             if not found:
                 # Perhaps the run is there under a damaged id, or its row is missing.
@@ -199,7 +203,7 @@ class Store:
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, newest first."""
-        with self._reader() as reader:
+        with self._reader(self._refuse_all) as reader:
             found = reader.runs()
         return [self._record(row) for row in found]
 
@@ -209,7 +213,7 @@ class Store:
             plain = {name: None if row._mapping[name] is None else json.loads(row._mapping[name]) for name in _JSON}
         except (DecodeError, TypeError, ValueError):
             # Rows of runs have checksums only since version 4.
-            self._refuse(f"the row of run {row.run[:12]} is damaged")
+            self._refuse_all(f"the row of run {row.run[:12]} is damaged")
         values = {name: row._mapping[name] for name in schema.covered(schema.runs)}
         return RunRecord(**{**values, **plain, "card": card})
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--suite-seed", type=int, default=0, show_default=True, help="Seed of a suite that is built on demand.")
 @click.option("--task", "tasks", multiple=True, metavar="ID", help="Only this task; repeat for more.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed given to the model.")
-@click.option("--new", is_flag=True, help="Begin another run instead of resuming.")
+@click.option("--new", is_flag=True, help="Begin another run instead of resuming the latest.")
 @click.option(
     "--probes",
     type=click.IntRange(0, 20),
@@ -133,7 +133,7 @@ def _carry_out(assignment: Assignment, store: Store, progress: Silence) -> tuple
         return run_loop(lambda: carry_out(assignment, store, progress))  # type: ignore[no-any-return]  # loop's result
     except KeyboardInterrupt:
         progress.close()
-        click.echo("interrupted; what was answered is stored, and the same command resumes it", err=True)
+        click.echo(f"interrupted; what was answered is stored, and {assignment.resuming} resumes it", err=True)
         sys.exit(INTERRUPTED)
     finally:
         progress.close()
