@@ -21,7 +21,7 @@ from echelon.clients import ModelInfo
 from echelon.scorer.identity import identity_of
 from echelon.scorer.outcomes import State
 from echelon.scorer.report.identity import as_plain, rows
-from echelon.scorer.store import Store
+from echelon.scorer.store import RunRecord, Store
 
 SAMPLES = 180
 PROBES = 9
@@ -472,6 +472,16 @@ def test_a_damaged_row_of_a_run_names_what_helps(world: World, echelon: Run, sui
             assert ended.returncode == 1
             assert ended.stderr.endswith("put a copy back, or name another --store\n")
         assert echelon(*command, "--store", "another").returncode == 0
+
+
+def test_what_a_server_says_of_its_identity_stays_on_one_line(tmp_path: Path, echelon: Run) -> None:
+    identity = {"digest": "sha256:0", "adapter": "a", "unverified": ["weights\noutcomes         answered 180\x1b[2J"]}
+    with Store(tmp_path / "echelon-runs", write=True) as store:
+        suite = {"folder": "/", "tasks": ["say"], "digest": "0" * 64, "name": "sayings"}
+        store.create(RunRecord("ab" * 32, suite, Card("1", ()), "a/m", 0, {}, "2026", None, "n", identity))
+    (line,) = [line for line in echelon("runs", "show").stdout.splitlines() if "answered 180" in line]
+    assert line.startswith("unverified")
+    assert "\x1b" not in line
 
 
 def test_a_probe_is_a_small_part_of_a_run_and_can_be_left_out(world: World, echelon: Run, suite: Path) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -324,23 +325,50 @@ def test_a_second_writer_is_refused_and_readers_are_not(store: Store) -> None:
             reader.create(RECORD)
 
 
+@contextmanager
+def read_only(folder: Path) -> Iterator[list[str]]:
+    """Yield the words before a command for which `folder` cannot be written to."""
+    modes = {path: path.stat().st_mode for path in (folder, *folder.glob("journal.sqlite*"))}
+    for path, mode in modes.items():
+        path.chmod(mode & 0o555)
+    try:
+        # Root may write anywhere, unless it gives that up.
+        yield ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+VERIFY = """
+import sys
+from pathlib import Path
+from echelon.scorer.verification import verify
+print(verify(Path(sys.argv[1])).runs[0].outcomes)
+"""
+
+
 def test_a_store_that_cannot_be_written_to_can_be_read(store: Store) -> None:
     commit(store, answer("a"))
     store.close()
-    script = "import sys; from echelon.scorer.verification import verify; from pathlib import Path\n"
-    script += "print(verify(Path(sys.argv[1])).runs[0].outcomes)"
-    command = [sys.executable, "-c", script, str(store.folder)]
-    # Root may write anywhere, unless it gives that up.
-    command = ["setpriv", "--bounding-set=-dac_override", *command] if os.geteuid() == 0 else command
-    (store.folder / "lock").unlink()
-    store.folder.chmod(0o555)
-    (store.folder / "journal.sqlite").chmod(0o444)
-    try:
+    with read_only(store.folder) as before:
+        command = [*before, sys.executable, "-c", VERIFY, str(store.folder)]
         ended = subprocess.run(command, capture_output=True, text=True)
-    finally:
-        store.folder.chmod(0o755)
     assert (ended.returncode, ended.stdout) == (0, "1\n"), ended.stderr
     assert not list(store.folder.glob("journal.sqlite-*"))
+
+
+def test_a_log_that_cannot_be_read_where_it_lies_says_what_helps(store: Store, tmp_path: Path) -> None:
+    commit(store, answer("a"))
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for name in ("journal.sqlite", "journal.sqlite-wal"):
+        (killed / name).write_bytes((store.folder / name).read_bytes())
+    with read_only(killed) as before:
+        command = [*before, sys.executable, "-c", VERIFY, str(killed)]
+        ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "nothing that was stored is lost; copy the folder to where it can be written" in ended.stderr
+    assert verify(killed).runs[0].outcomes == 1
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:

@@ -212,6 +212,17 @@ async def test_what_no_digest_covers_is_named(site: Site, tmp_path: Path) -> Non
         "weights: no setting names a file, and the card has no weights_digest",
         "engine: the card names none",
     )
+    named = {"extra": {"labels": str(site.folder), "words": "this/and/that", "other": "a\0/b", "long": "/x" * 9000}}
+    assert (await identity(named)).unverified == (
+        "extra.labels: a file that the setting names as text; as a Path it would be covered",
+        "weights: no setting names a file, and the card has no weights_digest",
+    )
+    (direct,) = site.folder.glob("*.dist-info")
+    (direct / "direct_url.json").write_text('{"url": "file:///src", "dir_info": {"editable": true}}')
+    assert (
+        "code: of an editable installation only the adapter's own package is covered" in (await identity()).unverified
+    )
+    (direct / "direct_url.json").write_text('{"url": "file:///src", "dir_info": {}}')
     os.mkfifo(tmp_path / "pipe")
     assert (await identity({"folder": str(tmp_path)})).unverified == ("folder: pipe is not a regular file",)
     (tmp_path / "weights.bin").write_text("first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import os
 import re
 import sys
@@ -132,6 +133,8 @@ class _Survey:
             return value.value
         if at == "device" and isinstance(value, str):
             return _DEVICE_NUMBER.sub("", value)
+        if isinstance(value, str) and _names_a_file(value):
+            self.unverified.append(f"{at}: a file that the setting names as text; as a Path it would be covered")
         return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
     def _field(self, marks: Mapping[Any, Any], value: Any, at: str) -> Any:
@@ -174,10 +177,21 @@ class _Survey:
             files = code_files(adapter_class, entry)
             if not files:
                 raise _UncoveredError(f"{adapter_class.__module__} is not in a file")
+            if entry is not None and not entry.own and _is_editable(entry.distribution):
+                self.unverified.append("code: of an editable installation only the adapter's own package is covered")
             return digest_of({name: self._digest(path) for name, path in files.items()})
         except _UncoveredError as error:
             self.unverified.append(f"code: {error}")
             return ""
+
+
+def _names_a_file(text: str) -> bool:
+    try:
+        # Relative to what another one is, only the adapter knows.
+        return Path(text).is_absolute() and Path(text).exists()
+    except (OSError, ValueError):
+        # Some other text, too long for a path or with a NUL in it.
+        return False
 
 
 def tree(folder: Path) -> list[tuple[str, Path]]:
@@ -230,6 +244,14 @@ def _installed_files(distribution: str) -> dict[str, Path]:
         for file in found.files or ()
         if not _is_of_the_installer(file) and (path := Path(str(found.locate_file(file)))).is_file()
     }
+
+
+def _is_editable(distribution: str) -> bool:
+    try:
+        text = metadata.distribution(distribution).read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return False
+    return bool(json.loads(text or "{}").get("dir_info", {}).get("editable"))
 
 
 def _is_of_the_installer(file: metadata.PackagePath) -> bool:

@@ -73,7 +73,9 @@ class Database:
             cause = error.orig if isinstance(error, sql.exc.DatabaseError) else error
             # The extended code has the primary one in its low byte.
             if getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _UNUSABLE:
-                raise StoreError(f"cannot use {self.file}: {cause}; nothing that was stored is lost") from error
+                # A log that a writer left behind can only be read where its folder can be written to.
+                advice = "" if os.access(self.file.parent, os.W_OK) else "; copy the folder to where it can be written"
+                raise StoreError(f"cannot use {self.file}: {cause}; nothing that was stored is lost{advice}") from error
             raise StoreError(
                 f"{self.file} is damaged, or no journal: {cause}; put a copy back, or name another --store"
             ) from error

@@ -43,7 +43,7 @@ def list_runs(as_json: bool, folder: Path) -> None:
         return
     for record in records:
         suite = f"{record.suite['name']}@{record.suite['digest'][:4]}"
-        click.echo(f"{record.run[:12]}  {record.created[:19]}  {suite}  {record.target}")
+        click.echo(printable(f"{record.run[:12]}  {record.created[:19]}  {suite}  {record.target}"))
 
 
 @runs.command("show")
@@ -70,7 +70,7 @@ def show_run(run: str, as_json: bool, folder: Path) -> None:
     attempts = shown.pop("failed_attempts")
     shown["identity"] = f"{shown['identity']['digest']}, {shown['identity']['status']}" if shown["identity"] else None
     for key, value in shown.items():
-        click.echo(f"{key:16} {_said(value)}")
+        click.echo(f"{key:16} {printable(_said(value))}")
     click.echo(f"{'failed attempts':16} {len(attempts) or 'none'}")
     for line in _kinds_of_failure(attempts):
         click.echo(f"  {line}")
