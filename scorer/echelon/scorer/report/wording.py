@@ -176,14 +176,17 @@ _STATES: Mapping[TaskState, Callable[[LeadVerdict, str], Mark]] = {
 }
 
 
+_BASES: Mapping[Against, str] = {
+    Against.PAIRS: "against a reference run on the same samples",
+    Against.STANDARD_ERROR: "against published figures with their standard errors",
+    Against.SAMPLES: "against published figures of known sample size",
+    Against.CONSTANT: "against bare published figures, each taken to have been measured on as many samples as the model",
+}
+
+
 def basis(verdict: LevelVerdict) -> str:
-    """What the certified level rests on at its weakest, empty where it is nothing but chance."""
-    if verdict.basis is None:
-        return ""
-    text = f"rests on sotas known from {verdict.basis}"
-    if verdict.basis is Against.CONSTANT:
-        text += ", each taken to have been measured on as many samples as the model"
-    return text
+    """Name the least certain sotas that the certified level rests on, empty where it rests on chance alone."""
+    return "" if verdict.basis is None else _BASES[verdict.basis]
 
 
 def lead(verdict: LeadVerdict) -> str:
