@@ -180,7 +180,7 @@ _BASES: Mapping[Against, str] = {
     Against.PAIRS: "against a reference run on the same samples",
     Against.STANDARD_ERROR: "against published figures with their standard errors",
     Against.SAMPLES: "against published figures of known sample size",
-    Against.CONSTANT: "against bare published figures, each taken to have been measured on as many samples as the model",
+    Against.CONSTANT: "against bare published figures, each taken to have been measured on as many samples",
 }
 
 

@@ -21,6 +21,8 @@ TOLERANCE = 1e-6
 """Relative error of a p value that decides something."""
 COARSE = 0.02
 """Bounds are searched with p values whose last halving of the step changed them by so much at most."""
+_FEW_VALUES = 8
+"""Of more values than these it is not asked whether only two are distinct: equal ones come with their number."""
 _STEP = 0.25
 """Between the first nodes of the integral; halved until the error is small enough."""
 _HALVINGS = 7
@@ -52,9 +54,10 @@ def p_not_above_zero(
         return 1.0
     if positive.all():
         return 0.0
-    gains, losses = values[positive], values[~positive]
-    if gains.min() == gains.max() and losses.min() == losses.max():
-        return _of_two_values(gains[0], -losses[0], weights[positive].sum(), weights[~positive].sum())
+    if len(values) <= _FEW_VALUES:
+        gains, losses = values[positive], values[~positive]
+        if gains.min() == gains.max() and losses.min() == losses.max():
+            return _of_two_values(gains[0], -losses[0], weights[positive].sum(), weights[~positive].sum())
     # The smaller of both tails is computed, where nothing cancels.
     if weights @ values > 0:
         tail = _lower_tail(values, weights, tolerance)
