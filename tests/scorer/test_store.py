@@ -178,6 +178,17 @@ def contents(store: Store) -> list[object]:
     return [found]
 
 
+def test_a_run_that_claims_an_older_version_is_named_though_no_row_of_it_is_left(store: Store) -> None:
+    commit(store, answer("a"))
+    store.close()
+    edit(store, "UPDATE runs SET store_version = 3, checksum = NULL, seed = 9")
+    edit(store, "DELETE FROM outcomes")
+    (run,) = verify(store.folder).runs
+    assert f"the row of run {RUN[:12]} is damaged" in run.problems
+    with Store(store.folder) as damaged, pytest.raises(StoreError, match="the row of run abababababab is damaged"):
+        damaged.runs()
+
+
 def test_a_task_that_is_none_of_the_runs_is_refused(store: Store) -> None:
     stranger = replace(answer("a"), task="stranger")
     with pytest.raises(StoreError, match="run abababababab has no task stranger"):

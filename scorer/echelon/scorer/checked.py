@@ -129,7 +129,7 @@ class CheckedReader:
         if row.store_version == schema.VERSION:
             intact = checksum(str(schema.runs.name), row[:-1]) == row.checksum
         else:
-            intact = row.store_version in schema.UNTIED and row.checksum is None
+            intact = row.store_version in schema.UNTIED and row.checksum is None and not self._has_digests(row.run)
         if not intact:
             self.report(f"the row of run {str(row.run)[:12]} is damaged")
 
@@ -138,6 +138,12 @@ class CheckedReader:
         # Many rows at a time: one by one, fetching them costs as much as checking them.
         for rows in result.partitions(_FETCHED):
             yield from rows
+
+    def _has_digests(self, run: str) -> bool:
+        """Whether a run has digests, which only tied ones get."""
+        if self.version in schema.UNTIED:
+            return False
+        return bool(self.connection.execute(sql.select(sql.exists().where(schema.digests.c.run == run))).scalar())
 
     def _check_orphans(self, where: sql.ColumnElement[bool]) -> None:
         if self.version not in schema.UNTIED:
