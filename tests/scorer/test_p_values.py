@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from math import comb
 
 import numpy as np
@@ -17,7 +18,7 @@ from echelon.scorer.verdict.budget import ALPHA, Budget
 from echelon.scorer.verdict.difference import above, sampled_score
 from echelon.scorer.verdict.evidence import Evidence
 from echelon.scorer.verdict.family import TaskState, decide
-from echelon.scorer.verdict.p_value import p_not_above_zero
+from echelon.scorer.verdict.p_value import p_not_above_zero, z_score
 from echelon.scorer.verdict.task import Measured, Opponent, examine
 
 SOTAS = (0.0001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999)
@@ -170,3 +171,25 @@ def test_models_at_all_of_general_benchs_sotas_win_nothing_even_where_the_sotas_
     assert 1 - np.prod([1 - p for p in measured]) <= Budget.of(ALPHA).won
     constant = [float(binom.sf(fewest[min(n, int(np.ceil(share * n)))] - 1, n, share)) for share in sotas]
     assert 1 - np.prod([1 - p for p in constant]) <= Budget.of(ALPHA).won
+
+
+@pytest.mark.parametrize(
+    ("n", "right", "its"), [(1000, 750, 0), (2000, 2000, 0), (2000, 1999, 1000), (5000, 5000, 2500)]
+)
+def test_the_clearest_of_leads_over_a_measured_figure_has_the_least_p_value(n: int, right: int, its: int) -> None:
+    """Both scores' p values are below what a float can tell from 0 there."""
+    score = proportion(right, n)
+    sota = sampled_score(metric("accuracy"), its / n, score, n, 1.0)
+    assert sota is not None
+    assert above(score, sota, 0.0) < 1e-100
+
+
+@pytest.mark.parametrize("n", [20, 100, 2000])
+def test_a_larger_lead_over_a_measured_figure_never_has_a_larger_p_value(n: int) -> None:
+    for its in {0, 1, n // 10, n // 2, n - 1}:
+        found = []
+        for right in np.unique(np.linspace(its + 1, n, 40).astype(int)).tolist():
+            sota = sampled_score(metric("accuracy"), its / n, proportion(right, n), n, 1.0)
+            assert sota is not None
+            found.append(z_score(above(proportion(right, n), sota, 0.0)))
+        assert all(later >= earlier - 0.02 for earlier, later in pairwise(found))

@@ -129,7 +129,8 @@ def find_root(excess: Callable[[float], float], bracket: tuple[float, float], at
         if not low < at < high:
             at = (low + high) / 2
         here = (at, excess(at))
-        low, high = (at, high) if here[1] > 0 else (low, at)
+        # Where both of two p values are too small to be told apart, the function is 0 for a while.
+        low, high = (at, high) if here[1] >= 0 else (low, at)
         if high - low <= near or 0 <= here[1] <= 2 * _NEAR:
             break
         slope = (here[1] - last[1]) / (here[0] - last[0]) if here[0] != last[0] else 0.0
