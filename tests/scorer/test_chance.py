@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from synthetic_tasks import SyntheticSuite, kinds, synthetic_suite, synthetic_task
 from toy_instruments import ToyInstruments
 
-from echelon.adapters import Card, Choice, Kind, Number, Part, Text
+from echelon.adapters import Card, Choice, Image, Kind, Number, Part, Text, Video
 from echelon.cli import echelon as commands
 from echelon.scorer.chance.cache import ChanceCache, key_of
 from echelon.scorer.chance.measurement import chance_of
@@ -149,7 +149,7 @@ def test_of_many_even_labels_chance_stays_near_what_guessing_gets() -> None:
 
 
 def test_the_majority_label_is_found_and_named_but_not_of_a_closed_suite() -> None:
-    labels = (["cat"] * 6 + ["dog"] * 4) * 4
+    labels = (["cat"] * 6 + ["dog"] * 4) * 20
     opened, closed = measured(labelled(labels)), measured(labelled(labels, closed=True))
     assert opened == Chance(0.6, RULE, 0.6, 0.0, ("always 'cat'",))
     assert closed == replace(opened, candidates=())
@@ -166,7 +166,7 @@ def test_the_majority_label_is_found_and_named_but_not_of_a_closed_suite() -> No
 
 
 def test_a_declared_chance_can_only_raise_it() -> None:
-    labels = (["cat"] * 6 + ["dog"] * 4) * 4
+    labels = (["cat"] * 6 + ["dog"] * 4) * 20
     assert measured(labelled(labels, chance=0.2)).score == 0.6
     raised = measured(labelled(labels, chance=0.7))
     assert (raised.score, raised.measured, raised.declared) == (0.7, 0.6, 0.7)
@@ -297,7 +297,7 @@ def test_another_declaration_metric_or_suite_is_another_key() -> None:
 
 
 def test_a_score_that_is_not_clearly_above_chance_passes_no_gate() -> None:
-    suite = labelled((["cat"] * 6 + ["dog"] * 4) * 4)
+    suite = labelled((["cat"] * 6 + ["dog"] * 4) * 20)
 
     def nearly_blind(task: Task, measure: Metric, samples: Sequence[Sample]) -> Sequence[Part]:
         return [sample.references[0] if n < 5 else Choice.of("cat") for n, sample in enumerate(samples)]
@@ -320,8 +320,6 @@ def crowd(root: Path) -> None:
     counted = root / "image/comprehension/Crowd Counting"
     shapes = root / "3d/generation/3D Point Cloud Completion"
     items: dict[str, list[dict[str, Any]]] = {"count": [], "code": [], "shape": []}
-    from echelon.adapters import Image
-
     for n in range(30):
         write(counted / f"{n}.png", Image.from_array(noise.integers(0, 256, (4, 4), dtype=np.uint8)).data)
         answer = {"answer": int(noise.lognormal(4, 1))}
@@ -392,3 +390,145 @@ def test_numbers_have_the_median_as_chance() -> None:
     found = measured(suite).score
     assert found is not None
     assert best <= found <= 1.05 * best
+
+
+Row = tuple[str, tuple[Part, ...], Part]
+
+
+def asked(metric_name: str, extractor_name: str, kind: Kind, rows: Sequence[Row], **task: Any) -> SyntheticSuite:
+    """A suite of one task with these instructions, inputs and references."""
+    suite = labelled(
+        ["none"] * len(rows), metric=metric_name, extractor=extractor_name, output=(kind,), labels=(), **task
+    )
+    samples = [
+        replace(sample, instruction=instruction, parts=parts, references=(reference,))
+        for sample, (instruction, parts, reference) in zip(suite.of["name"], rows, strict=True)
+    ]
+    return replace(suite, of={"name": samples})
+
+
+def passes(suite: SyntheticSuite, answer: Callable[[Sample], Part]) -> bool:
+    """Whether a model that answers like that reaches anything, against a sota that any answer reaches."""
+    task = suite.tasks[0]
+    each = metric(task.metric, task.worst)
+    sota = Sota(each.range[0] if each.higher_is_better else 1e12, "a bad paper")
+    found = assessed(suite, lambda task, measure, samples: [answer(sample) for sample in samples], {"name": sota})
+    (only,) = found.tasks
+    assert only.chance.score is not None
+    state = only.verdict.sota.state if only.verdict is not None and only.verdict.sota is not None else None
+    certified = any(verdict.certified.level for verdict in found.verdicts)
+    return only.above_chance or only.won or state is TaskState.WON or certified
+
+
+def picture(values: Any) -> Image:
+    return Image.from_array(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def test_references_longer_than_any_candidate_have_a_chance() -> None:
+    rows: list[Row] = [("Say.", (), Text(f"{n} " + "x" * 9000)) for n in range(24)]
+    assert measured(asked("exact_match", "text", Kind.TEXT, rows)).score is not None
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "mse_number"])
+def test_a_capped_error_is_least_where_the_references_lie_closest(name: str) -> None:
+    noise = np.random.default_rng(1)
+    values = [*noise.uniform(0, 90, 150), *noise.normal(100, 0.3, 60), *noise.uniform(200, 1000, 290)]
+    rows: list[Row] = [("How many?", (), Number(float(value))) for value in noise.permutation(values)]
+    suite = asked(name, "number", Kind.NUMBER, rows, worst=5.0, chance=1e9)
+    assert not passes(suite, lambda sample: Number(100.0))
+
+
+COLOURS = ["red", "blue", "green", "black", "white", "pink", "grey", "gold"]
+
+
+@pytest.mark.parametrize("form", ["instruction", "text", "lettered", "choice"])
+@pytest.mark.parametrize("extractor_name", ["label", "text"])
+def test_the_option_at_a_certain_place_is_a_blind_answer(form: str, extractor_name: str) -> None:
+    noise = np.random.default_rng(2)
+    rows: list[Row] = []
+    options: dict[str, str] = {}
+    for n in range(200):
+        offered = noise.permutation(COLOURS)[:4].tolist()
+        label = offered[2] if noise.random() < 0.6 else str(noise.choice(offered))
+        options[f"{n:03}"] = offered[2]
+        listed = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", offered, strict=True))
+        question = {"lettered": f"Which?\n{listed}", "choice": ""}.get(form, f"Which of these: {', '.join(offered)} ?")
+        given: Part = Choice.of(*offered) if form == "choice" else Text(question)
+        reference: Part = Choice.of(label) if extractor_name == "label" else Text(label)
+        rows.append((question, (), reference) if form == "instruction" else ("Choose.", (given,), reference))
+    kind, name = (Kind.CHOICE, "accuracy") if extractor_name == "label" else (Kind.TEXT, "exact_match")
+    suite = asked(name, extractor_name, kind, rows)
+    assert not passes(suite, lambda sample: Text(options[sample.id]))
+    assert assessed(suite, right).tasks[0].above_chance
+
+
+@pytest.mark.parametrize("word", [0, -1])
+def test_the_first_and_last_word_of_the_question_are_blind_answers(word: int) -> None:
+    noise = np.random.default_rng(3)
+    rows: list[Row] = []
+    for _ in range(200):
+        names = noise.permutation(COLOURS)[:5].tolist()
+        right_one = names[word] if noise.random() < 0.7 else names[2]
+        rows.append((" ".join(names) + "?", (), Choice.of(right_one)))
+    suite = asked("accuracy", "label", Kind.CHOICE, rows)
+    assert not passes(suite, lambda sample: Choice.of(sample.instruction.strip("?").split()[word]))
+
+
+def walk(noise: np.random.Generator, count: int) -> list[Any]:
+    """Pictures of which each is much like the one before."""
+    frames = [noise.uniform(0, 255, (16, 16, 3))]
+    while len(frames) < count:
+        frames.append(np.clip(frames[-1] + noise.normal(0, 25, (16, 16, 3)), 0, 255))
+    return frames
+
+
+def test_the_mean_and_the_last_of_several_pictures_are_blind_answers() -> None:
+    noise = np.random.default_rng(4)
+    burst: list[Row] = []
+    following: list[Row] = []
+    for _ in range(40):
+        clean = noise.uniform(0, 255, (16, 16, 3))
+        shots = tuple(picture(clean + noise.normal(0, 40, clean.shape)) for _ in range(4))
+        burst.append(("Denoise.", shots, picture(clean)))
+        frames = [picture(frame) for frame in walk(noise, 8)]
+        following.append(("Go on.", tuple(frames[:-1]), frames[-1]))
+
+    def mean(sample: Sample) -> Part:
+        return picture(np.mean([part.array() for part in sample.parts if isinstance(part, Image)], axis=0))
+
+    assert not passes(asked("psnr", "image", Kind.IMAGE, burst), mean)
+    assert not passes(asked("psnr", "image", Kind.IMAGE, following), lambda sample: sample.parts[-1])
+
+
+@pytest.mark.parametrize("kind", [Kind.IMAGE, Kind.VIDEO])
+def test_the_last_frame_of_a_video_is_a_blind_answer(kind: Kind) -> None:
+    noise = np.random.default_rng(5)
+    rows: list[Row] = []
+    for _ in range(30):
+        frames = np.stack(walk(noise, 8)).astype(np.uint8)
+        given, after = (Video.from_array(half, frames_per_second=8) for half in (frames[:4], frames[4:]))
+        rows.append(("Go on.", (given,), after if kind is Kind.VIDEO else picture(frames[4])))
+
+    def last(sample: Sample) -> Part:
+        (given,) = sample.parts
+        assert isinstance(given, Video)
+        frame = given.array()[-1:]
+        return (
+            picture(frame[0]) if kind is Kind.IMAGE else Video.from_array(np.repeat(frame, 4, 0), frames_per_second=8)
+        )
+
+    suite = asked("psnr" if kind is Kind.IMAGE else "psnr_video", kind.value, kind, rows)
+    assert not passes(suite, last)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_near_equals_the_best_is_found_among_many_samples(seed: int) -> None:
+    """On 64 samples of a half nobody can tell 31 of 100 from 25 of 100."""
+    noise = np.random.default_rng(seed)
+    levels = noise.choice([0, 85, 170, 255], 1000, p=[0.19, 0.25, 0.25, 0.31])
+    rows: list[Row] = [("Paint.", (), picture(np.full((2, 2, 3), level))) for level in levels]
+    suite = asked("psnr", "image", Kind.IMAGE, rows)
+    white = [metric("psnr").sample(picture(np.full((2, 2, 3), 255)), (reference,)) for *_, reference in rows]
+    found = measured(suite).score
+    assert found is not None
+    assert found >= metric("psnr").finish(white) - 1e-9

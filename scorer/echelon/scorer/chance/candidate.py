@@ -60,10 +60,16 @@ class Inputs:
         return [part for part in sample.parts if isinstance(part, self._accepted)]
 
     def candidates(self) -> Iterator[Candidate]:
-        """One for each place that a sample has filled."""
+        """One for each place that a sample has filled, and one for the last of several."""
         for at in range(min(self._most, MOST_INPUTS)):
             yield Candidate(f"the input itself, part {at + 1}", partial(self._nth, at))
+        if self._most > 1:
+            yield Candidate("the input itself, its last part", self._last)
 
     def _nth(self, at: int, sample: Sample) -> Part | None:
         found = self.of(sample)
         return found[at] if at < len(found) else None
+
+    def _last(self, sample: Sample) -> Part | None:
+        found = self.of(sample)
+        return found[-1] if found else None

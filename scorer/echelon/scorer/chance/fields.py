@@ -184,6 +184,9 @@ class FieldObserver:
         yield from self._inputs.candidates()
         if self._kind is not Kind.MASK:
             yield self._made("the input, in the reference's size", self._scaled_input)
+        if self._kind in (Kind.IMAGE, Kind.VIDEO):
+            yield self._made("the last frame of the input", self._last_frame)
+            yield self._made("the mean of the input's frames", self._mean_frame)
         for fill in self._form.fills:
             yield self._made(f"{fill:g} everywhere", self._filled(fill))
         if self._kind in (Kind.IMAGE, Kind.VIDEO):
@@ -291,9 +294,43 @@ class FieldObserver:
             given = given[..., None].repeat(3, axis=-1)
         return resampled(given, shown.shape)
 
+    def _last_frame(self, sample: Sample, shown: _Shown) -> Array | None:
+        frames = _frames(sample)
+        return _everywhere(frames[-1], shown) if frames else None
+
+    def _mean_frame(self, sample: Sample, shown: _Shown) -> Array | None:
+        import numpy as np
+
+        frames = _frames(sample)
+        alike = [frame for frame in frames if frame.shape == frames[0].shape]
+        return _everywhere(np.mean(alike, axis=0), shown) if alike else None
+
     def _drawn(self, sample: Sample, shown: _Shown) -> Array | None:
         options = [values for source, values in self._kept.items if source != sample.id]
         return resampled(self._seeded.pick(options, "draw", sample.id), shown.shape) if options else None
+
+
+def _frames(sample: Sample) -> list[Array]:
+    """All pictures of the input, those of its videos too, as far as they can be decoded."""
+    frames: list[Array] = []
+    for part in sample.parts:
+        try:
+            if isinstance(part, Image):
+                frames.append(part.array())
+            elif isinstance(part, Video):
+                frames += list(part.array())
+        except EchelonError:
+            continue
+    return frames
+
+
+def _everywhere(frame: Array, shown: _Shown) -> Array | None:
+    """A picture in the size that is wanted, in each frame of a video."""
+    if frame.ndim == 3 and len(shown.shape) == 2:
+        frame = frame.mean(axis=-1)
+    elif frame.ndim == 2 and shown.shape[-1] == 3 and len(shown.shape) > 2:
+        frame = frame[..., None].repeat(3, axis=-1)
+    return resampled(frame[None] if frame.ndim + 1 == len(shown.shape) else frame, shown.shape)
 
 
 def _repeated(values: Array) -> Callable[[Sample, _Shown], Array | None]:

@@ -8,6 +8,7 @@ from typing import TypeAlias, TypeVar
 
 from echelon.adapters import Choice, Part, Text
 from echelon.scorer.chance.candidate import Candidate, Inputs, constant
+from echelon.scorer.chance.excerpts import excerpts
 from echelon.scorer.chance.seeding import Reservoir, SeededHash
 from echelon.scorer.suites.suite import Sample, Task
 
@@ -45,6 +46,7 @@ class LabelObserver:
 
     def candidates(self) -> Iterator[Candidate]:
         yield from self._inputs.candidates()
+        yield from excerpts(Choice.of)
         sets = self._task.extractor in ("labels", "terms")
         common = _ranked(self._labels)
         for label in dict.fromkeys((*common[:MOST_LABELS], *self._task.labels[:1])):

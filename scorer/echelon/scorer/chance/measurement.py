@@ -8,7 +8,7 @@ choice over all samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, isnan, nan
 from types import MappingProxyType
@@ -27,7 +27,9 @@ from echelon.scorer.suites.suite import Sample, Suite, Task
 
 CHOOSING: Mapping[Kind, int] = MappingProxyType({Kind.CHOICE: 4096, Kind.NUMBER: 4096, Kind.TEXT: 200})
 CHOOSING_MEDIA = 64
-"""Samples of a half on which candidates are compared, by the kind of answers; they are learnt from all of the half."""
+"""Samples of a half on which all candidates are compared, by the kind of answers; all of the half teaches them."""
+FINALISTS = 8
+"""The best on these samples, compared once more on all of the half: a few cannot tell which of near equals is best."""
 
 
 def chance_of(suite: Suite, task: Task, measure: Metric, cache: ChanceCache | None = None) -> Chance:
@@ -112,8 +114,18 @@ class _CrossFitting:
         return [list(observer.candidates()) if half in self._halves else [] for half, observer in enumerate(observers)]
 
     def _choose(self, learnt: Sequence[Sequence[Candidate]]) -> list[Candidate]:
-        """Of each half's candidates the one that does best on some samples of that very half."""
+        """Of each half's candidates the one that does best on that very half, among those that do on some of it."""
         compared = [self._compared(half) for half in range(len(learnt))]
+        ranked = self._ranked(learnt, compared)
+        everything = [{at for at, own in enumerate(self._halves) if own == half} for half in range(len(learnt))]
+        if compared != everything:
+            ranked = self._ranked([candidates[:FINALISTS] for candidates in ranked], everything)
+        return [candidates[0] for candidates in ranked if candidates]
+
+    def _ranked(
+        self, learnt: Sequence[Sequence[Candidate]], compared: Sequence[Collection[int]]
+    ) -> list[list[Candidate]]:
+        """Each half's candidates, the best first, by the samples of that half at the places in `compared`."""
         rows: list[list[list[Stats]]] = [[[] for _ in candidates] for candidates in learnt]
         for at, sample in enumerate(self._suite.samples(self._task)):
             half = self._halves[at]
@@ -121,10 +133,10 @@ class _CrossFitting:
                 for row, candidate in zip(rows[half], learnt[half], strict=True):
                     if sample.id != candidate.source:
                         row.append(self._stats(candidate, sample))
+        ranks = [[self._rank(row) for row in own] for own in rows]
         return [
-            max(zip(candidates, own, strict=True), key=lambda each: self._rank(each[1]))[0]
-            for candidates, own in zip(learnt, rows, strict=True)
-            if candidates
+            [candidates[at] for at in sorted(range(len(candidates)), key=own.__getitem__, reverse=True)]
+            for candidates, own in zip(learnt, ranks, strict=True)
         ]
 
     def _compared(self, half: int) -> set[int]:

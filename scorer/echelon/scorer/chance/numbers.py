@@ -12,6 +12,8 @@ from echelon.scorer.chance.seeding import SeededHash
 from echelon.scorer.suites.suite import Sample
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+DENSEST = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Shares of the references: an error that is capped, by a task's `worst`, is least where references lie closest."""
 
 
 class NumberObserver:
@@ -37,6 +39,8 @@ class NumberObserver:
         yield constant("the most common number", Number(Counter(values).most_common(1)[0][0]))
         for quantile in QUANTILES:
             yield constant(f"the quantile {quantile:g}", Number(quantile_of(values, quantile)))
+        for share in DENSEST:
+            yield constant(f"the middle of the closest {share:g} of the references", Number(_middle(values, share)))
         for draw in range(self._draws):
             yield Candidate(f"a reference drawn at random, {draw + 1}", self._draw(values, draw))
 
@@ -52,6 +56,13 @@ class _Draw:
 
     def __call__(self, sample: Sample) -> Part:
         return Number(self._seeded.pick(self._values, "draw", self._draw, sample.id))
+
+
+def _middle(ordered: Sequence[float], share: float) -> float:
+    """The median of the shortest interval that holds that share of the ordered values."""
+    count = max(1, round(share * len(ordered)))
+    start = min(range(len(ordered) - count + 1), key=lambda at: ordered[at + count - 1] - ordered[at])
+    return quantile_of(ordered[start : start + count], 0.5)
 
 
 def quantile_of(ordered: Sequence[float], share: float) -> float:

@@ -8,6 +8,7 @@ from math import isfinite
 
 from echelon.adapters import Part, Text
 from echelon.scorer.chance.candidate import Candidate, Inputs, constant
+from echelon.scorer.chance.excerpts import excerpts
 from echelon.scorer.chance.numbers import quantile_of
 from echelon.scorer.chance.seeding import Reservoir, SeededHash
 from echelon.scorer.suites.suite import Sample
@@ -46,8 +47,9 @@ class TextObserver:
         self._inputs.see(sample)
         texts = [part for part in sample.references if isinstance(part, Text)]
         for value in dict.fromkeys(text.value for text in texts):
-            if len(value) <= MOST_CHARACTERS and (value in self._texts or len(self._texts) < MOST_DISTINCT):
-                self._texts[value] += 1
+            beginning = value[:MOST_CHARACTERS]
+            if beginning in self._texts or len(self._texts) < MOST_DISTINCT:
+                self._texts[beginning] += 1
         if texts:
             self._kept.offer(sample.id, texts[0])
             self._count(units_of(texts[0].value))
@@ -69,6 +71,7 @@ class TextObserver:
         yield from self._inputs.candidates()
         yield Candidate("the longest text of the input", _longest)
         yield Candidate("the instruction", lambda sample: Text(sample.instruction))
+        yield from excerpts(Text)
         if not self._lengths:
             return
         median = round(quantile_of(sorted(self._lengths), 0.5))
