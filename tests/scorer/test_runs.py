@@ -498,6 +498,17 @@ def test_a_sota_file_is_read_and_its_faults_are_named(
     assert "did you mean 'score'?" in bad.stderr
 
 
+@pytest.mark.parametrize("score", [90, -0.1])
+def test_a_published_figure_off_the_metrics_scale_is_refused(
+    shared: Shared, echelon: Run, suite: Path, tmp_path: Path, score: float
+) -> None:
+    (tmp_path / "sota.json").write_text(f'{{"tasks": {{"parity": {{"score": {score}, "source": "a paper"}}}}}}')
+    found = echelon("run", suite, "--model", f"{shared[0]}/calm", "--sota", "sota.json")
+    assert found.returncode == 1
+    assert f"sota.json: tasks.parity: 'score' must be from 0 to 1, the scale of accuracy, not {score}" in found.stderr
+    assert "give a fraction, as 0.85 for 85 %" in found.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -347,6 +347,14 @@ def test_no_number_of_samples_decides_what_the_sotas_own_error_hides() -> None:
     assert sota.needed_n is None
 
 
+@pytest.mark.parametrize("chance", [0.73, 0.8, None])
+def test_no_number_of_samples_decides_where_the_score_is_not_above_chance(chance: float | None) -> None:
+    test = examine(measured(answers(146, 200)), chance, Opponent(0.7, n=10**7))
+    sota = decide({"it": test}, [f"other {n}" for n in range(9)] + ["it"])["it"].sota
+    assert sota is not None
+    assert (sota.state, sota.needed_n) == (TaskState.UNDECIDED, None)
+
+
 def test_no_sample_is_large_enough_for_no_difference() -> None:
     sota = verdict_of(measured(answers(140, 200)), Opponent(0.7)).sota
     assert sota is not None

@@ -328,7 +328,7 @@ def test_plan_names_the_nearest_task_and_the_side_that_holds_back(tmp_path: Path
     assert (balance["scope"], balance["held_back_by"]) == ("all tasks", "generation")
     text = echelon("plan", "b")
     assert "edition 2024: level 3 is certified, on the way to level 4" in text
-    assert "S4 is 0 while generation has nothing that reaches its sota" in text
+    assert "S4 is 0 while no task of generation reaches its sota" in text
 
 
 def test_plan_says_which_side_a_point_more_is_worth_more_on(tmp_path: Path) -> None:

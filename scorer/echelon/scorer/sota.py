@@ -9,11 +9,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from echelon.adapters.errors import SettingsError
+from echelon.adapters.errors import MissingExtraError, SettingsError
 from echelon.adapters.settings import load
 from echelon.scorer.errors import InvalidSuiteError
+from echelon.scorer.metrics.registry import metric_type
 from echelon.scorer.results import PendingSota, RunResult, Sota, TaskResult, TaskSota
-from echelon.scorer.suites.suite import Suite
+from echelon.scorer.suites.suite import Suite, Task
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,30 @@ def from_file(path: Path, suite: Suite) -> dict[str, Sota]:
     strangers = sorted(set(file.tasks) - known)
     if strangers:
         raise SettingsError(f"{path}: {suite.info.name} has no task {', '.join(strangers)}")
+    faults = [
+        f"{path}: tasks.{task.id}: {fault}"
+        for task in suite.tasks
+        if task.id in file.tasks and (fault := _off_scale(task, file.tasks[task.id].score))
+    ]
+    if faults:
+        raise SettingsError("\n".join(faults))
     return {
         task: Sota(figure.score, figure.source, figure.n, standard_error=figure.standard_error)
         for task, figure in file.tasks.items()
     }
+
+
+def _off_scale(task: Task, score: float) -> str:
+    """Why the figure cannot be a score of the task, empty where it can."""
+    try:
+        known = metric_type(task.metric)
+    except MissingExtraError:
+        return ""
+    least, most = known.range
+    if least <= score <= most:
+        return ""
+    fix = "a fraction, as 0.85 for 85 %" if known.unit == "fraction" else f"it in the unit of {task.metric}"
+    return f"'score' must be from {least:g} to {most:g}, the scale of {task.metric}, not {score:g}; give {fix}"
 
 
 def to_plain(sota: Mapping[str, TaskSota]) -> dict[str, Any]:

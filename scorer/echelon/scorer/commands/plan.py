@@ -81,12 +81,9 @@ def _row(step: Step) -> tuple[str, ...]:
 def _balance(balance: Balance) -> str:
     sides = f"{balance.scope}: comprehension {balance.comprehension:.1f}, generation {balance.generation:.1f}"
     if not balance.comprehension or not balance.generation:
-        missing = " and ".join(
-            name
-            for name, value in (("comprehension", balance.comprehension), ("generation", balance.generation))
-            if not value
-        )
-        return f"{sides}: S4 is 0 while {missing} has nothing that reaches its sota"
+        values = {"comprehension": balance.comprehension, "generation": balance.generation}
+        missing = " or ".join(name for name, value in values.items() if not value)
+        return f"{sides}: S4 is 0 while no task of {missing} reaches its sota"
     if not balance.held_back_by:
         return f"{sides}: neither side holds S4 back"
     return (

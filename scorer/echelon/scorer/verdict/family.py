@@ -126,7 +126,9 @@ def decide(tests: Mapping[str, TaskTest], family: Collection[str], alpha: float 
                 needed_n=None,
                 undone_by=test.undone_by,
             )
-            if sota.state in (TaskState.LIKELY, TaskState.UNDECIDED) and not test.incomparable:
+            open_ended = sota.state in (TaskState.LIKELY, TaskState.UNDECIDED) and not test.incomparable
+            # More samples like these show no lead that is not above chance.
+            if open_ended and (test.lead.value <= 0 or test.over_chance):
                 part = budget.won if test.lead.value > 0 else budget.below
                 sota = replace(sota, needed_n=needed(test, test.lead, part / len(family)))
         found[task] = TaskVerdict(

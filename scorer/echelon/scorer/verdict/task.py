@@ -183,6 +183,11 @@ class TaskTest:
         return self.effective_clusters >= FEWEST_CLUSTERS
 
     @property
+    def over_chance(self) -> bool:
+        """Whether the score itself is above chance; never where chance is unknown."""
+        return self.chance is not None and self.score.value > self.chance
+
+    @property
     def undone_by(self) -> float | None:
         """The share of the samples that would undo the lead if the model failed them; None without a lead.
 
