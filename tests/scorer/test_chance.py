@@ -424,6 +424,33 @@ def picture(values: Any) -> Image:
     return Image.from_array(np.clip(values, 0, 255).astype(np.uint8))
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_why_chance_is_unknown_quotes_nothing_of_a_closed_suite(closed: bool) -> None:
+    class Quoting(Instruments):
+        """A judge whose errors quote the answer."""
+
+        def judge(self, role: str) -> Any:
+            from echelon.scorer.errors import NotComputedError
+
+            class Judge:
+                name, digest = "judge", "12"
+
+                def judge(self, answer: Part, references: Sequence[Part]) -> float:
+                    raise NotComputedError(f"no mark for a secret: {references[0]}")
+
+            return Judge()
+
+    rows: list[Row] = [("Say.", (), Text("secret")) for _ in range(24)]
+    suite = asked("llm_judge", "text", Kind.TEXT, rows)
+    suite = replace(suite, info=replace(suite.info, closed=closed))
+    found = measured(
+        suite, instruments=Quoting(Listing(judges={"answer": Entry("given", {"name": "j", "digest": "1"})}))
+    )
+    assert found.score is None
+    assert found.reason.startswith("a blind answer cannot be measured")
+    assert ("secret" in found.reason) is not closed
+
+
 def test_references_longer_than_any_candidate_have_a_chance() -> None:
     rows: list[Row] = [("Say.", (), Text(f"{n} " + "x" * 9000)) for n in range(24)]
     assert measured(asked("exact_match", "text", Kind.TEXT, rows)).score is not None

@@ -43,7 +43,10 @@ def chance_of(suite: Suite, task: Task, measure: Metric, cache: ChanceCache | No
         chance = _measured(suite, task, measure)
         if cache is not None:
             cache.put(key, chance)
-    return replace(chance, candidates=()) if suite.info.closed else chance
+    if not suite.info.closed:
+        return chance
+    # An error's own words may quote a reference.
+    return replace(chance, candidates=(), reason=chance.reason.partition(":")[0])
 
 
 def _measured(suite: Suite, task: Task, measure: Metric) -> Chance:
