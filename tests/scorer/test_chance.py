@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from synthetic_tasks import SyntheticSuite, kinds, synthetic_suite, synthetic_task
 from toy_instruments import ToyInstruments
 
-from echelon.adapters import Card, Choice, Image, Kind, Number, Part, Text, Video
+from echelon.adapters import Card, Choice, Image, Kind, Mask, Number, Part, Text, Video
 from echelon.cli import echelon as commands
 from echelon.scorer.chance.cache import ChanceCache, key_of
 from echelon.scorer.chance.measurement import chance_of
@@ -449,6 +449,15 @@ def test_why_chance_is_unknown_quotes_nothing_of_a_closed_suite(closed: bool) ->
     assert found.score is None
     assert found.reason.startswith("a blind answer cannot be measured")
     assert ("secret" in found.reason) is not closed
+
+
+def test_masks_without_a_single_known_pixel_are_evaluated() -> None:
+    void = Mask.from_array(np.full((4, 4), 255, np.uint8))
+    rows: list[Row] = [("Segment.", (), void) for _ in range(24)]
+    suite = asked("miou", "mask", Kind.MASK, rows)
+    suite = replace(suite, tasks=(replace(suite.tasks[0], labels=("a", "b")),))
+    (task,) = assessed(suite, lambda task, measure, samples: [Mask.from_array(np.zeros((4, 4), np.uint8))] * 24).tasks
+    assert (task.score, task.above_chance) == (1.0, False)
 
 
 def test_references_longer_than_any_candidate_have_a_chance() -> None:

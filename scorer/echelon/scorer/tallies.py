@@ -102,7 +102,8 @@ def _add(tally: Tally, measure: Metric, task: Task, sample: Sample, outcome: Sam
     tally.clusters.append(sample.cluster)
     # Some stats are arrays, which have no truth of their own.
     if not len(tally.worst) or isinstance(measure, RatioMetric):
-        tally.worst = max(tally.worst, measure.worst(sample.references), key=_weight)
+        worst = measure.worst(sample.references)
+        tally.worst = max(tally.worst, worst, key=_weight) if len(tally.worst) else worst
     if len(tally.viewed) < viewed:
         alone = measure.finish([stats])
         tally.viewed.append(
