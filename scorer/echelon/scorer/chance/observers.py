@@ -54,8 +54,8 @@ def draws_of(measure: Metric) -> int:
     """How often references are drawn at random, sample by sample.
 
     Never where the metric compares all answers with all references, which a mere shuffle has in common with them. Of
-    a mean over samples a draw has no better score to expect than the best constant, so one is enough there.
+    a mean over samples a draw has no better score to expect than the best constant, so it could only add luck.
     """
-    if measure.depends_on_count or not measure.references_are_answers:
+    if measure.depends_on_count or not measure.references_are_answers or is_mean(measure):
         return 0
-    return 1 if is_mean(measure) else DRAWS
+    return DRAWS

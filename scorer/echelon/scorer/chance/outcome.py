@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RULE = "blind@2"
+RULE = "blind@3"
 """How chance is measured, docs/verdict.md; raise the version with any change that can change a figure."""
 
 
